@@ -1,0 +1,66 @@
+"""Records of what happened, and the bus that hands them round.
+
+Events are published after the transaction that made them true was committed. A subscriber is called on the
+thread of the publisher and must return at once: long work is queued by the subscriber.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hounsfield.dicom.levels import Level
+
+_log = logging.getLogger("hounsfield.generic")
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceCreated:
+    """A patient, study, series or instance is new."""
+
+    level: Level
+    public_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceDeleted:
+    """A patient, study, series or instance is gone."""
+
+    level: Level
+    public_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceStable:
+    """Nothing came into a patient, study or series for `StableAge` seconds."""
+
+    level: Level
+    public_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceReceived:
+    """An instance was stored or overwritten; `public_ids` go from the patient down to the instance."""
+
+    public_ids: tuple[str, str, str, str]
+
+
+Event = ResourceCreated | ResourceDeleted | ResourceStable | InstanceReceived
+
+
+class EventBus:
+    """Calls every subscriber with every event."""
+
+    def __init__(self) -> None:
+        self._subscribers: tuple[Callable[[Event], None], ...] = ()
+        self._lock = threading.Lock()
+
+    def subscribe(self, subscriber: Callable[[Event], None]) -> None:
+        """Call `subscriber` with each event from now on."""
+        with self._lock:
+            self._subscribers = (*self._subscribers, subscriber)
+
+    def publish(self, event: Event) -> None:
+        """Hand `event` to every subscriber, in order of subscription."""
+        for subscriber in self._subscribers:
+            subscriber(event)
