@@ -2,6 +2,7 @@
 
 `standard.tsv`: tag (hexadecimal, `x` for repeating digits), VR, VM, keyword. Ambiguous VRs keep their choices
 joined by a slash. `private.tsv`: one block a creator, `# creator` then group, element, VR, VM, keyword.
+`uids.tsv`: UID, type, name, keyword.
 
     python tools/make_dictionary.py
 """
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom._private_dict import private_dictionaries
+from pydicom._uid_dict import UID_dictionary
 
 FOLDER = Path(__file__).parent.parent / "src/hounsfield/dicom/dictionary"
 
@@ -38,6 +40,15 @@ def private_lines() -> list[str]:
     return lines
 
 
+def uid_lines() -> list[str]:
+    """The lines of `uids.tsv`; UIDs without name are left out."""
+    return [
+        "\t".join((uid, kind, name, keyword))
+        for uid, (name, kind, _, _, keyword) in UID_dictionary.items()
+        if name
+    ]
+
+
 def vr_choices(vr: str) -> str:
     """`US or SS` as `US/SS`; delimiters, which have no VR, as `--`."""
     return "--" if vr == "NONE" else vr.replace(" or ", "/")
@@ -51,6 +62,10 @@ def private_keyword(name: str) -> str:
 
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
-    for file, lines in (("standard.tsv", standard_lines()), ("private.tsv", private_lines())):
+    for file, lines in (
+        ("standard.tsv", standard_lines()),
+        ("private.tsv", private_lines()),
+        ("uids.tsv", uid_lines()),
+    ):
         (FOLDER / file).write_text("\n".join(lines) + "\n", encoding="utf-8")
         print(file, len(lines))
