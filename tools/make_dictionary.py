@@ -1,8 +1,8 @@
 """Generate the tables in `src/hounsfield/dicom/dictionary` from pydicom's copy of PS3.6 and its private dictionaries.
 
 `standard.tsv`: tag (hexadecimal, `x` for repeating digits), VR, VM, keyword. Ambiguous VRs keep their choices
-joined by a slash. `private.tsv`: one block a creator, `# creator` then group, element, VR, VM, keyword.
-`uids.tsv`: UID, type, name, keyword.
+joined by a slash. `private.tsv`: one block a creator, `# creator` then group, element, VR, VM, keyword;
+the keyword is empty where only the VR is known. `uids.tsv`: UID, type, name, keyword.
 
     python tools/make_dictionary.py
 """
@@ -32,11 +32,9 @@ def private_lines() -> list[str]:
     for creator, entries in sorted(private_dictionaries.items()):
         lines.append(f"# {creator}")
         for tag, (vr, vm, name, _) in sorted(entries.items()):
-            keyword = private_keyword(name)
-            element = tag[6:] if tag[4:6].lower() == "xx" or int(tag[:4], 16) % 2 else ""
-            if not keyword or not element or not re.fullmatch("[0-9A-Fa-f]{4}", tag[:4]):
-                continue
-            lines.append("\t".join((tag[:4].lower(), element.lower(), vr_choices(vr), vm, keyword)))
+            match = re.fullmatch("([0-9a-f]{4})[0-9a-fx]{2}([0-9a-f]{2})", tag.lower())
+            if match:
+                lines.append("\t".join((match[1], match[2], vr_choices(vr), vm, private_keyword(name))))
     return lines
 
 
@@ -55,7 +53,9 @@ def vr_choices(vr: str) -> str:
 
 
 def private_keyword(name: str) -> str:
-    """A description as a keyword, as PS3.6 forms them: words capitalised and joined, signs dropped."""
+    """A description as a keyword, as PS3.6 forms them: words capitalised and joined, signs dropped; empty if it says nothing."""
+    if name.lower() in ("unknown", "?", ""):
+        return ""
     words = re.findall("[A-Za-z0-9]+", name.replace("'s ", "s "))
     return "".join(word[0].upper() + word[1:] for word in words)
 

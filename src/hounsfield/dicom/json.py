@@ -13,7 +13,7 @@ from hounsfield.dicom.dataset import Dataset
 from hounsfield.dicom.dictionary import lookup
 from hounsfield.dicom.scan import RawPlace
 from hounsfield.dicom.tags import DOUBLE_FLOAT_PIXEL_DATA, FLOAT_PIXEL_DATA, PIXEL_DATA, Tag, format_tag
-from hounsfield.dicom.values import KINDS, NUMBER_FORMATS, Kind, number_text, tags_text
+from hounsfield.dicom.values import KINDS, NUMBER_FORMATS, Kind, number_text, tags_text, trim
 from hounsfield.errors import Corrupt
 
 JsonValue = str | None | list["JsonObject"] | dict[str, "JsonValue"]
@@ -117,7 +117,7 @@ class _Walk:
             vr, offset, length = place
             creator = dataset.private_creator(tag) if tag & 0x10000 else None
             if kinds(vr) is is_text and length < MAXIMUM_CHARACTERS:
-                text = character_set.decode(bytes(buffer[offset : offset + length]), vr).rstrip(" \0")
+                text = trim(character_set.decode(bytes(buffer[offset : offset + length]), vr), vr)
                 add(output, tag, creator, "String", text)
             else:
                 kind, value = self._value(dataset, tag, place)
@@ -161,7 +161,7 @@ class _Walk:
         raw = dataset.raw(tag).rstrip(b" \0")
         if len(raw) > MAXIMUM_CHARACTERS * _BYTES_A_CHARACTER and tag not in self.ignored:
             return None
-        return dataset.character_set.decode(raw, vr).rstrip(" \0")
+        return trim(dataset.character_set.decode(raw, vr), vr)
 
     def _limited(self, tag: Tag, text: str | None) -> tuple[str, JsonValue]:
         if text is None or (len(text) > MAXIMUM_CHARACTERS and tag not in self.ignored):

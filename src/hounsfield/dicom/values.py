@@ -1,5 +1,6 @@
 """The values of elements as text, as the REST interface shows them. PS3.5 6.2."""
 
+import re
 from enum import Enum
 from struct import Struct, unpack
 from types import MappingProxyType
@@ -66,6 +67,8 @@ NUMBER_FORMATS = MappingProxyType(
         "OD": ("d", 8),
     }
 )
+_AFTER_NUL = re.compile(r"\0[^\\]*")
+
 Numbers = tuple[int, ...] | tuple[float, ...]
 
 _ONE_UNSIGNED_SHORT = (Struct("<H"), Struct(">H"))
@@ -77,7 +80,19 @@ def decode_text(raw: bytes, vr: str, character_set: CharacterSet) -> str:
     >>> decode_text(b"DOE^JOHN ", "PN", CharacterSet.parse(None))
     'DOE^JOHN'
     """
-    return character_set.decode(raw, vr).rstrip(" \0")
+    return trim(character_set.decode(raw, vr), vr)
+
+
+def trim(text: str, vr: str) -> str:
+    """Take away padding: at the end, in a UID also in front, and what follows a NUL in a value.
+
+    Identifiers are hashed from this form, so it must never change.
+
+    >>> trim(" A \\0", "LO"), trim(" 1.2\\0", "UI"), trim("A\\0rest", "LO")
+    (' A', '1.2', 'A')
+    """
+    text = text.strip(" \0") if vr == "UI" else text.rstrip(" \0")
+    return text if "\0" not in text else _AFTER_NUL.sub("", text).rstrip(" ")
 
 
 def numbers(raw: bytes, vr: str, *, is_big_endian: bool) -> Numbers:

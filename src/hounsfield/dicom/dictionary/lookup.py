@@ -20,7 +20,10 @@ class UnknownTag(BadRequest):
 
 
 class Entry(NamedTuple):
-    """One attribute; `vr` has the choices joined by a slash where the standard leaves some."""
+    """One attribute; `vr` has the choices joined by a slash where the standard leaves some.
+
+    Some private attributes have a VR but no keyword, which is then empty.
+    """
 
     vr: str
     vm: str
@@ -45,13 +48,13 @@ def entry(tag: Tag, private_creator: str | None = None) -> Entry | None:
 def keyword(tag: Tag, private_creator: str | None = None) -> str | None:
     """Give the keyword as printed in PS3.6, `PatientName`; None if unknown."""
     found = entry(tag, private_creator)
-    return None if found is None else found.keyword
+    return None if found is None else found.keyword or None
 
 
 def name(tag: Tag, private_creator: str | None = None) -> str:
     """Give the keyword, or `Unknown Tag & Data`."""
     found = entry(tag, private_creator)
-    return UNKNOWN_NAME if found is None else found.keyword
+    return UNKNOWN_NAME if found is None else found.keyword or UNKNOWN_NAME
 
 
 def vr(tag: Tag, private_creator: str | None = None) -> str:
