@@ -51,22 +51,27 @@ class SpoolFile:
             self._map = mmap.mmap(self._fd, self.size, access=mmap.ACCESS_READ)
         return memoryview(self._map)
 
-    def take(self) -> None:
-        """Say that the file was renamed or is now somebody else's to delete."""
+    def rename(self, target: Path) -> None:
+        """Move the file over `target`, on the same file system; it is no longer the spool's to delete."""
+        if os.name == "nt":  # Windows does not rename open files.
+            self._release()
+        self.path.replace(target)
         self._taken = True
 
     def close(self) -> None:
         """Release the file, and delete it unless it was taken."""
-        if self._fd < 0:
-            return
+        self._release()
+        if not self._taken:
+            self.path.unlink(missing_ok=True)
+
+    def _release(self) -> None:
         if self._map is not None:
             with contextlib.suppress(BufferError):  # A view is still alive: the map goes with it.
                 self._map.close()
             self._map = None
-        os.close(self._fd)
-        self._fd = -1
-        if not self._taken:
-            self.path.unlink(missing_ok=True)
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
 
 class Spool(Protocol):

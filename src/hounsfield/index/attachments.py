@@ -1,0 +1,87 @@
+"""Attachments: the files of a resource. Orthanc's numbers."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from hounsfield.dicom.levels import Level
+from hounsfield.index.database import Transaction
+from hounsfield.index.keys import to_key
+from hounsfield.index.pending import TABLES
+
+
+class AttachmentType(IntEnum):
+    """What the system itself attaches; users' types start at 1024."""
+
+    DICOM = 1
+    DICOM_AS_JSON = 2
+    DICOM_UNTIL_PIXEL_DATA = 3
+
+    @property
+    def word(self) -> str:
+        """The name in addresses, such as `dicom-as-json`."""
+        return self.name.lower().replace("_", "-")
+
+
+class Compression(IntEnum):
+    """How the stored bytes are compressed."""
+
+    NONE = 1
+    ZLIB_WITH_SIZE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file: `size` bytes to the world, `stored_size` on disk. An MD5 that was not computed yet is None."""
+
+    type: int
+    uuid: str
+    size: int
+    stored_size: int
+    compression: int
+    md5: str | None
+    stored_md5: str | None
+    revision: int
+
+
+_COLUMNS = "type, uuid, size, stored_size, compression, md5, stored_md5, revision"
+
+
+def attachments_of(tx: Transaction, level: Level, resource: int) -> list[Attachment]:
+    """The attachments of a row, by type."""
+    rows = tx.rows(
+        f"SELECT {_COLUMNS} FROM attachments WHERE level = ? AND resource = ? ORDER BY type", int(level), resource
+    )
+    return [Attachment(*row) for row in rows]
+
+
+def find_attachment(tx: Transaction, level: Level, public_id: str, kind: int) -> Attachment | None:
+    """An attachment by the public id of its resource."""
+    row = tx.row(
+        f"SELECT {_COLUMNS} FROM attachments WHERE level = ? AND type = ?"
+        f" AND resource = (SELECT id FROM {TABLES[level]} WHERE public_id = ?)",
+        int(level),
+        kind,
+        to_key(public_id),
+    )
+    return Attachment(*row) if row else None
+
+
+def set_md5(tx: Transaction, uuid: str, md5: str, stored_md5: str) -> None:
+    """Record the MD5 of a file, computed after it was stored."""
+    tx.run("UPDATE attachments SET md5 = ?, stored_md5 = ? WHERE uuid = ?", md5, stored_md5, uuid)
+
+
+def without_md5(tx: Transaction, limit: int) -> list[Attachment]:
+    """Some files whose MD5 was not computed yet."""
+    rows = tx.rows(f"SELECT {_COLUMNS} FROM attachments WHERE md5 IS NULL LIMIT ?", limit)
+    return [Attachment(*row) for row in rows]
+
+
+def has_file(tx: Transaction, uuid: str) -> bool:
+    """Whether some resource has this file."""
+    return tx.row("SELECT 1 FROM attachments WHERE uuid = ?", uuid) is not None
+
+
+def is_deleted_file(tx: Transaction, uuid: str) -> bool:
+    """Whether a file is waiting to be deleted from the storage area."""
+    return tx.row("SELECT 1 FROM deleted_files WHERE uuid = ?", uuid) is not None

@@ -1,0 +1,95 @@
+"""What an index database promises: transactions, and nothing else.
+
+Operations are functions over a `Transaction`, grouped by concept in the other modules of this room; their SQL
+is written once for every database, with `?` for parameters.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+Row = tuple[Any, ...]
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Pending:
+    """What a transaction writes only once, before it commits, however many instances it holds."""
+
+    counters: dict[str, int] = field(default_factory=dict)
+    received: dict[tuple[int, int], tuple[str, int]] = field(default_factory=dict)
+    updated: dict[tuple[int, int], str] = field(default_factory=dict)
+    last_change: int = 0
+
+    def count(self, name: str, amount: int) -> None:
+        """Add to a counter."""
+        self.counters[name] = self.counters.get(name, 0) + amount
+
+    def merge(self, other: "Pending") -> None:
+        """Add what another part of the same transaction left."""
+        for name, amount in other.counters.items():
+            self.count(name, amount)
+        self.received.update(other.received)
+        self.updated.update(other.updated)
+        self.last_change = max(self.last_change, other.last_change)
+
+
+class Transaction(Protocol):
+    """A consistent view of the index, and in `write` the right to change it."""
+
+    pending: Pending
+
+    def rows(self, sql: str, *parameters: Any) -> list[Row]:
+        """All rows of a query."""
+        ...
+
+    def row(self, sql: str, *parameters: Any) -> Row | None:
+        """The first row of a query."""
+        ...
+
+    def stream(self, sql: str, *parameters: Any) -> Iterable[Row]:
+        """The rows of a query, one after the other; to be read before the transaction ends."""
+        ...
+
+    def run(self, sql: str, *parameters: Any) -> int:
+        """Execute a statement; the number of rows it changed."""
+        ...
+
+    def insert(self, sql: str, *parameters: Any) -> int:
+        """Execute an INSERT into a table that has an `id` or `seq`; the new one."""
+        ...
+
+    def counter(self, name: str) -> int:
+        """A counter, with what this transaction added to it so far."""
+        ...
+
+    def json_text(self, column: str, key: str) -> str:
+        """The SQL expression for the text under `key` in a column of JSON; `key` must be ours, not a caller's."""
+        ...
+
+
+class Database(Protocol):
+    """An index."""
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        """A snapshot of what was committed."""
+        ...
+
+    def write(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:
+        """Run `work` in a transaction, with others that wait at the same time, and commit.
+
+        With `durable` the commit survives a power cut. Without, it is visible to every later transaction but a
+        power cut may take it back: for rows that can be made again from a file that is itself durable.
+        `work` must touch nothing but the transaction, as it may share it and be rolled back alone. No network, disk or
+        decoding in it.
+        """
+        ...
+
+    def sync(self) -> None:
+        """Make everything committed so far durable."""
+        ...
+
+    def close(self) -> None:
+        """Finish what was begun and release the database."""
+        ...

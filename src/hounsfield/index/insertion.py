@@ -1,0 +1,262 @@
+"""Adding an instance, with the series, study and patient that it is the first of."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from hounsfield.dicom.identifiers import Identifiers
+from hounsfield.dicom.levels import Level
+from hounsfield.dicom.main_tags import normalize
+from hounsfield.index.changes import ChangeType, log_change
+from hounsfield.index.database import Transaction
+from hounsfield.index.deletion import delete_rows
+from hounsfield.index.keys import to_key
+from hounsfield.index.series_status import is_complete
+
+Tags = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class NewAttachment:
+    """A file that was put in the storage area."""
+
+    type: int
+    uuid: str
+    size: int
+    stored_size: int
+    compression: int = 1
+    md5: str | None = None
+    stored_md5: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewInstance:
+    """All that the index keeps of an instance and, where they are new, of its parents.
+
+    `tags` and `sequences` go from the patient down to the instance; `sequences` hold the sequences among the main
+    DICOM tags in full JSON format.
+    """
+
+    identifiers: Identifiers
+    tags: tuple[Tags, Tags, Tags, Tags]
+    sequences: tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any]]
+    main_tags_version: int
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    index_in_series: str | None
+    expected_instances: int | None
+    pixel_data_offset: int | None
+    pixel_data_vr: str | None
+    reception_date: str
+    received_ns: int
+    origin: str
+    remote_aet: str
+    called_aet: str
+    remote_ip: str
+    http_username: str
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of an instance that was added.
+
+    `is_new` is False when the index had it and was not to replace it. `created` are the levels that are new, the
+    instance first. `deleted_uuids` are the files of the instance that was replaced.
+    """
+
+    is_new: bool
+    created: tuple[Level, ...] = ()
+    deleted_uuids: tuple[str, ...] = ()
+
+
+_NEW = (ChangeType.NEW_PATIENT, ChangeType.NEW_STUDY, ChangeType.NEW_SERIES, ChangeType.NEW_INSTANCE)
+
+
+def find_main_tags_version(tx: Transaction, signatures: tuple[str, str, str, str]) -> int:
+    """The number of a set of main DICOM tags, which it gets if it is new."""
+    found = tx.row(
+        "SELECT id FROM main_tags_versions WHERE patient = ? AND study = ? AND series = ? AND instance = ?", *signatures
+    )
+    if found:
+        return int(found[0])
+    return tx.insert(
+        "INSERT INTO main_tags_versions (patient, study, series, instance) VALUES (?, ?, ?, ?)", *signatures
+    )
+
+
+def add_instance(tx: Transaction, new: NewInstance, file: NewAttachment, *, overwrite: bool = False) -> Added:
+    """Add an instance and its file; if the index has it already, do nothing, or with `overwrite` replace it."""
+    key = to_key(new.identifiers.public_id(Level.INSTANCE))
+    deleted: tuple[str, ...] = ()
+    if tx.row("SELECT 1 FROM instances WHERE public_id = ?", key):
+        if not overwrite:
+            return Added(is_new=False)
+        deleted = tuple(delete_rows(tx, Level.INSTANCE, key, new.reception_date).uuids)
+    created: list[Level] = []
+    patient, study, series, expected = _find_or_add_parents(tx, new, created)
+    instance = _insert_instance(tx, new, key, series)
+    insert_attachment(tx, Level.INSTANCE, instance, file)
+    created.append(Level.INSTANCE)
+    tx.pending.count("instances", 1)
+    ids = (patient, study, series, instance)
+    for level in reversed(created):
+        log_change(tx, _NEW[level], level, ids[level], to_key(new.identifiers.public_id(level)), new.reception_date)
+    if expected is not None and is_complete(tx, series, expected):
+        series_key = to_key(new.identifiers.public_id(Level.SERIES))
+        log_change(tx, ChangeType.COMPLETED_SERIES, Level.SERIES, series, series_key, new.reception_date)
+    for level in (Level.PATIENT, Level.STUDY, Level.SERIES):
+        tx.pending.received[level, ids[level]] = (new.reception_date, new.received_ns)
+    return Added(is_new=True, created=tuple(reversed(created)), deleted_uuids=deleted)
+
+
+def insert_attachment(tx: Transaction, level: Level, resource: int, new: NewAttachment, revision: int = 0) -> None:
+    """Add the row of an attachment, and count its size."""
+    tx.run(
+        "INSERT INTO attachments (level, resource, type, uuid, size, stored_size, compression, md5,"
+        " stored_md5, revision)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        int(level),
+        resource,
+        new.type,
+        new.uuid,
+        new.size,
+        new.stored_size,
+        new.compression,
+        new.md5,
+        new.stored_md5,
+        revision,
+    )
+    tx.pending.count("size", new.size)
+    tx.pending.count("stored_size", new.stored_size)
+
+
+def _find_or_add_parents(tx: Transaction, new: NewInstance, created: list[Level]) -> tuple[int, int, int, int | None]:
+    """Row ids of patient, study and series, and the expected number of instances of the series."""
+    series_key = to_key(new.identifiers.public_id(Level.SERIES))
+    found = tx.row(
+        "SELECT studies.patient, series.study, series.id, series.expected_instances"
+        " FROM series JOIN studies ON studies.id = series.study WHERE series.public_id = ?",
+        series_key,
+    )
+    if found:
+        return found  # type: ignore[return-value]
+    study_key = to_key(new.identifiers.public_id(Level.STUDY))
+    parents = tx.row("SELECT patient, id FROM studies WHERE public_id = ?", study_key)
+    if parents:
+        patient, study = parents
+    else:
+        patient_key = to_key(new.identifiers.public_id(Level.PATIENT))
+        row = tx.row("SELECT id FROM patients WHERE public_id = ?", patient_key)
+        if row:
+            patient = row[0]
+        else:
+            patient = _insert_patient(tx, new, patient_key)
+            created.append(Level.PATIENT)
+            tx.pending.count("patients", 1)
+        study = _insert_study(tx, new, study_key, patient)
+        created.append(Level.STUDY)
+        tx.pending.count("studies", 1)
+    series = _insert_series(tx, new, series_key, study)
+    created.append(Level.SERIES)
+    tx.pending.count("series", 1)
+    return patient, study, series, new.expected_instances
+
+
+def _insert_patient(tx: Transaction, new: NewInstance, key: bytes) -> int:
+    tags = new.tags[Level.PATIENT]
+    return tx.insert(
+        "INSERT INTO patients (public_id, main_tags, main_sequences, main_tags_version, patient_id_key,"
+        " patient_name_key, patient_birth_date, last_update, received_ns, is_stable, is_protected, recycling_ns)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?)",
+        key,
+        _json(tags),
+        _sequences(new, Level.PATIENT),
+        new.main_tags_version,
+        normalize(tags.get("0010,0020", "")),
+        normalize(tags.get("0010,0010", "")),
+        tags.get("0010,0030", ""),
+        new.reception_date,
+        new.received_ns,
+        new.received_ns,
+    )
+
+
+def _insert_study(tx: Transaction, new: NewInstance, key: bytes, patient: int) -> int:
+    tags, patient_tags = new.tags[Level.STUDY], new.tags[Level.PATIENT]
+    return tx.insert(
+        "INSERT INTO studies (public_id, patient, main_tags, patient_tags, main_sequences, main_tags_version,"
+        " study_instance_uid, patient_id_key, patient_name_key, accession_number_key,"
+        " study_description_key, study_date,"
+        " last_update, received_ns, is_stable) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+        key,
+        patient,
+        _json(tags),
+        _json(patient_tags),
+        _sequences(new, Level.STUDY),
+        new.main_tags_version,
+        new.identifiers.study_instance_uid,
+        normalize(patient_tags.get("0010,0020", "")),
+        normalize(patient_tags.get("0010,0010", "")),
+        normalize(tags.get("0008,0050", "")),
+        normalize(tags.get("0008,1030", "")),
+        tags.get("0008,0020", ""),
+        new.reception_date,
+        new.received_ns,
+    )
+
+
+def _insert_series(tx: Transaction, new: NewInstance, key: bytes, study: int) -> int:
+    tags = new.tags[Level.SERIES]
+    return tx.insert(
+        "INSERT INTO series (public_id, study, main_tags, main_sequences, main_tags_version, series_instance_uid,"
+        " modality, expected_instances, remote_aet, last_update, received_ns, is_stable)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+        key,
+        study,
+        _json(tags),
+        _sequences(new, Level.SERIES),
+        new.main_tags_version,
+        new.identifiers.series_instance_uid,
+        tags.get("0008,0060", ""),
+        new.expected_instances,
+        new.remote_aet,
+        new.reception_date,
+        new.received_ns,
+    )
+
+
+def _insert_instance(tx: Transaction, new: NewInstance, key: bytes, series: int) -> int:
+    return tx.insert(
+        "INSERT INTO instances (public_id, series, main_tags, main_sequences, main_tags_version, sop_instance_uid,"
+        " sop_class_uid, transfer_syntax_uid, index_in_series, pixel_data_offset, pixel_data_vr,"
+        " reception_date, origin,"
+        " remote_aet, called_aet, remote_ip, http_username)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        key,
+        series,
+        _json(new.tags[Level.INSTANCE]),
+        _sequences(new, Level.INSTANCE),
+        new.main_tags_version,
+        new.identifiers.sop_instance_uid,
+        new.sop_class_uid,
+        new.transfer_syntax_uid,
+        new.index_in_series,
+        new.pixel_data_offset,
+        new.pixel_data_vr,
+        new.reception_date,
+        new.origin,
+        new.remote_aet,
+        new.called_aet,
+        new.remote_ip,
+        new.http_username,
+    )
+
+
+def _json(tags: Tags) -> str:
+    return orjson.dumps(tags).decode()
+
+
+def _sequences(new: NewInstance, level: Level) -> str | None:
+    found = new.sequences[level]
+    return orjson.dumps({"Version": 1, "Sequences": found}).decode() if found else None

@@ -1,0 +1,41 @@
+"""Protection of patients and the order in which they are recycled."""
+
+from hounsfield.dicom.identifiers import PublicId
+from hounsfield.dicom.levels import Level
+from hounsfield.index.database import Transaction
+from hounsfield.index.keys import to_key, to_public_id
+from hounsfield.index.resources import get_row
+
+
+def is_protected(tx: Transaction, public_id: str) -> bool:
+    """Whether a patient is kept out of recycling.
+
+    Raises
+    ------
+    NotFound
+        If there is no such patient.
+    """
+    row = tx.row("SELECT is_protected FROM patients WHERE id = ?", get_row(tx, Level.PATIENT, public_id))
+    return bool(row and row[0])
+
+
+def set_protected(tx: Transaction, public_id: str, protected: bool, now_ns: int) -> None:
+    """Protect a patient, or put it at the newest end of the recycling order.
+
+    Raises
+    ------
+    NotFound
+        If there is no such patient.
+    """
+    row = get_row(tx, Level.PATIENT, public_id)
+    if protected != is_protected(tx, public_id):
+        tx.run("UPDATE patients SET is_protected = ?, recycling_ns = ? WHERE id = ?", int(protected), now_ns, row)
+
+
+def next_to_recycle(tx: Transaction, spared: str) -> PublicId | None:
+    """The unprotected patient that received nothing for the longest time, other than `spared`."""
+    row = tx.row(
+        "SELECT public_id FROM patients WHERE is_protected = 0 AND public_id <> ? ORDER BY recycling_ns, id LIMIT 1",
+        to_key(spared),
+    )
+    return to_public_id(row[0]) if row else None

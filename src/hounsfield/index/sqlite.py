@@ -1,0 +1,240 @@
+"""The index in an SQLite file, in WAL mode: many readers, one writer at a time.
+
+Writers that wait share one transaction. Whoever gets the lock first runs the work of all that wait, commits once,
+and hands each its result: no thread is woken for a lone writer, and a commit is shared by as many as there are.
+A commit that need not be durable is not synchronised (`synchronous=NORMAL`); the next durable one carries it.
+"""
+
+import os
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from hounsfield.errors import Conflict, StorageFull
+from hounsfield.index.database import Pending, Row, Transaction
+from hounsfield.index.migrations import migrate
+from hounsfield.index.pending import flush
+
+T = TypeVar("T")
+WORDS = {"id": "INTEGER PRIMARY KEY AUTOINCREMENT", "bytes": "BLOB"}
+_SHARED = 256  # Works that one transaction carries at most.
+_CHECKPOINT_PAGES = 4096
+
+
+class SqliteTransaction:
+    """See `Transaction`."""
+
+    def __init__(self, connection: sqlite3.Connection, shared: Pending | None = None) -> None:
+        self._execute = connection.execute
+        self._shared = shared or Pending()
+        self.pending = Pending()
+
+    def rows(self, sql: str, *parameters: Any) -> list[Row]:
+        """See `Transaction.rows`."""
+        return self._execute(sql, parameters).fetchall()
+
+    def row(self, sql: str, *parameters: Any) -> Row | None:
+        """See `Transaction.row`."""
+        found: Row | None = self._execute(sql, parameters).fetchone()
+        return found
+
+    def stream(self, sql: str, *parameters: Any) -> Iterable[Row]:
+        """See `Transaction.stream`."""
+        return self._execute(sql, parameters)
+
+    def run(self, sql: str, *parameters: Any) -> int:
+        """See `Transaction.run`."""
+        return self._execute(sql, parameters).rowcount
+
+    def counter(self, name: str) -> int:
+        """See `Transaction.counter`."""
+        (value,) = self.row("SELECT value FROM counters WHERE name = ?", name) or (0,)
+        return int(value) + self._shared.counters.get(name, 0) + self.pending.counters.get(name, 0)
+
+    def json_text(self, column: str, key: str) -> str:
+        """See `Transaction.json_text`."""
+        return f"json_extract({column}, '$.\"{key}\"')"
+
+    def insert(self, sql: str, *parameters: Any) -> int:
+        """See `Transaction.insert`."""
+        return self._execute(sql, parameters).lastrowid or 0
+
+
+class _Work(Generic[T]):
+    """What one caller of `write` asked for, and what became of it."""
+
+    __slots__ = ("action", "durable", "error", "is_done", "result")
+
+    def __init__(self, action: Callable[[Transaction], T], durable: bool) -> None:
+        self.action, self.durable = action, durable
+        self.is_done = False
+        self.result: T | None = None
+        self.error: BaseException | None = None
+
+
+class SqliteDatabase:
+    """See `Database`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock_file = _lock(path.with_suffix(".lock"))
+        is_new = not path.exists()
+        self._writer = self._connect()
+        self._is_full_sync = True
+        self._turn = threading.Lock()
+        self._waiting: deque[_Work[Any]] = deque()
+        self._readers: deque[sqlite3.Connection] = deque()
+        self._migrate()
+        if is_new:
+            _sync_folder(path.parent)
+
+    @contextmanager
+    def read(self) -> Iterator[SqliteTransaction]:
+        """See `Database.read`."""
+        try:
+            connection = self._readers.pop()
+        except IndexError:
+            connection = self._connect()
+            connection.execute("PRAGMA query_only = ON")
+        try:
+            connection.execute("BEGIN")
+            yield SqliteTransaction(connection)
+        finally:
+            connection.execute("COMMIT")
+            self._readers.append(connection)
+
+    def write(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:
+        """See `Database.write`."""
+        mine = _Work(work, durable)
+        self._waiting.append(mine)
+        with self._turn:
+            while not mine.is_done:
+                self._run_waiting()
+        if mine.error is not None:
+            raise mine.error
+        return mine.result  # type: ignore[return-value]
+
+    def sync(self) -> None:
+        """See `Database.sync`."""
+        self.write(lambda tx: tx.pending.count("synchronisations", 1))
+
+    def checkpoint(self) -> None:
+        """Copy the write-ahead log into the database, without waiting for anybody."""
+        with self._turn:
+            self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def close(self) -> None:
+        """See `Database.close`."""
+        self.sync()
+        while self._readers:
+            self._readers.pop().close()
+        self._writer.close()
+        self._lock_file.close()
+
+    def _run_waiting(self) -> None:
+        """Run what waits in one transaction. The caller holds the turn."""
+        batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _SHARED))]
+        try:
+            self._set_full_sync(any(work.durable for work in batch))
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                pending = Pending()
+                for work in batch:
+                    self._run_one(work, pending)
+                flush(SqliteTransaction(self._writer), pending)
+                self._writer.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._writer.execute("ROLLBACK")
+                raise
+        except BaseException as error:  # noqa: BLE001  It is raised again in each thread that waits.
+            for work in batch:
+                work.error = work.error or _translated(error)
+        finally:
+            for work in batch:
+                work.is_done = True
+
+    def _run_one(self, work: _Work[Any], pending: Pending) -> None:
+        tx = SqliteTransaction(self._writer, pending)
+        self._writer.execute("SAVEPOINT work")
+        try:
+            work.result = work.action(tx)
+        except BaseException as error:  # noqa: BLE001  It is raised again in the thread that asked.
+            self._writer.execute("ROLLBACK TO work")
+            work.error = error
+        else:
+            pending.merge(tx.pending)
+        self._writer.execute("RELEASE work")
+
+    def _set_full_sync(self, wanted: bool) -> None:
+        if wanted != self._is_full_sync:
+            self._writer.execute(f"PRAGMA synchronous = {'FULL' if wanted else 'NORMAL'}")
+            self._is_full_sync = wanted
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=30
+        )
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
+            "temp_store = MEMORY",
+            "cache_size = -8192",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    def _migrate(self) -> None:
+        (current,) = self._writer.execute("PRAGMA user_version").fetchone()
+        self._writer.execute("BEGIN IMMEDIATE")
+        version = migrate(SqliteTransaction(self._writer), current, WORDS)
+        self._writer.execute(f"PRAGMA user_version = {version}")
+        self._writer.execute("COMMIT")
+
+
+def _translated(error: BaseException) -> BaseException:
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        full = StorageFull("The disk of the index is full")
+        full.__cause__ = error
+        return full
+    return error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the name of a new database durable; Windows does that by itself."""
+    if os.name != "nt":
+        fd = os.open(folder, os.O_RDONLY)
+        os.fsync(fd)
+        os.close(fd)
+
+
+class _LockFile:
+    """Held by the one server that uses an index."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+def _lock(path: Path) -> _LockFile:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        else:
+            import fcntl
+
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(fd)
+        raise Conflict("The database is locked: another server uses this index") from error
+    return _LockFile(fd)

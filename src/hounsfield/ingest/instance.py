@@ -1,0 +1,131 @@
+"""From the head of a file to what the index keeps of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeVar
+
+from hounsfield.dicom import tags
+from hounsfield.dicom.dataset import Dataset
+from hounsfield.dicom.identifiers import Identifiers
+from hounsfield.dicom.levels import Level
+from hounsfield.dicom.main_tags import MainTags, extract, sequences
+from hounsfield.dicom.part10 import Head
+from hounsfield.dicom.uids import transfer_syntax
+from hounsfield.index.insertion import NewInstance
+
+PIXEL_DATA_OFFSET_UNKNOWN = -1
+T = TypeVar("T")
+
+
+class OriginKind(Enum):
+    """By which door an instance came in."""
+
+    UNKNOWN = "Unknown"
+    DICOM_PROTOCOL = "DicomProtocol"
+    REST_API = "RestApi"
+    PLUGINS = "Plugins"
+    LUA = "Lua"
+    WEB_DAV = "WebDav"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who sent an instance."""
+
+    kind: OriginKind
+    remote_aet: str = ""
+    called_aet: str = ""
+    remote_ip: str = ""
+    http_username: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """When and from whom: what the file itself does not say. `received_at` is YYYYMMDDTHHMMSS in UTC."""
+
+    origin: Origin
+    received_at: str
+    received_ns: int
+
+
+def describe(
+    head: Head,
+    identifiers: Identifiers,
+    reception: Reception,
+    *,
+    main_tags: MainTags,
+    main_tags_version: int,
+    offset: int = 0,
+) -> NewInstance:
+    """Gather what the index keeps; `offset` is where the bytes that `head` was read from begin in the file."""
+    dataset, origin = head.dataset, reception.origin
+    return NewInstance(
+        identifiers=identifiers,
+        tags=_by_level(lambda level: extract(dataset, level, main_tags)),
+        sequences=_by_level(lambda level: sequences(dataset, level, main_tags)),
+        main_tags_version=main_tags_version,
+        sop_class_uid=dataset.text(tags.SOP_CLASS_UID) or "",
+        transfer_syntax_uid=head.transfer_syntax_uid,
+        index_in_series=_index_in_series(dataset),
+        expected_instances=_expected_instances(dataset),
+        pixel_data_offset=_pixel_data_offset(head, offset),
+        pixel_data_vr=_unusual_pixel_vr(head),
+        reception_date=reception.received_at,
+        received_ns=reception.received_ns,
+        origin=origin.kind.value,
+        remote_aet=origin.remote_aet,
+        called_aet=origin.called_aet,
+        remote_ip=origin.remote_ip,
+        http_username=origin.http_username,
+    )
+
+
+def _by_level(make: Callable[[Level], T]) -> tuple[T, T, T, T]:
+    return make(Level.PATIENT), make(Level.STUDY), make(Level.SERIES), make(Level.INSTANCE)
+
+
+def _index_in_series(dataset: Dataset) -> str | None:
+    """Instance Number, else Image Index, as written, if it is a number."""
+    for tag in (tags.INSTANCE_NUMBER, tags.IMAGE_INDEX):
+        text = dataset.text(tag)
+        if text and text.strip().isdigit():
+            return text
+    return None
+
+
+def _expected_instances(dataset: Dataset) -> int | None:
+    """How many instances the series should have, by the tags of Orthanc's rule; None if they do not say."""
+
+    def positive(tag: int) -> int | None:
+        text = (dataset.text(tag) or "").strip()
+        return int(text) if text.isdigit() and int(text) > 0 else None
+
+    for first, second in (
+        (tags.IMAGES_IN_ACQUISITION, tags.NUMBER_OF_TEMPORAL_POSITIONS),
+        (tags.NUMBER_OF_SLICES, tags.NUMBER_OF_TIME_SLICES),
+    ):
+        a, b = positive(first), positive(second)
+        if a and b:
+            return a * b
+    return positive(tags.CARDIAC_NUMBER_OF_IMAGES)
+
+
+def _pixel_data_offset(head: Head, offset: int) -> int | None:
+    if not head.has_pixel_data:
+        return None
+    if head.pixel_data_offset is None or (head.dataset_offset == 0 and offset == 0):
+        return PIXEL_DATA_OFFSET_UNKNOWN
+    return head.pixel_data_offset + offset
+
+
+def _unusual_pixel_vr(head: Head) -> str | None:
+    """The VR of the pixel data where PS3.5 A would have expected another."""
+    vr = head.pixel_data_vr
+    if vr not in ("OB", "OW"):
+        return None
+    syntax = transfer_syntax(head.transfer_syntax_uid)
+    if not syntax.is_explicit:
+        return None
+    is_byte = syntax.is_encapsulated or (head.dataset.int(tags.BITS_ALLOCATED) or 16) <= 8
+    return vr if vr != ("OB" if is_byte else "OW") else None

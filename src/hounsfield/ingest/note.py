@@ -1,0 +1,60 @@
+"""What is written at the end of a file until its row is durable: all that the file itself does not say."""
+
+from dataclasses import dataclass
+
+import orjson
+
+from hounsfield.errors import Corrupt
+from hounsfield.ingest.instance import Origin, OriginKind, Reception
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """How an instance came in; `size` is that of its file before compression."""
+
+    size: int
+    compression: int
+    overwrite: bool
+    reception: Reception
+
+
+def write_note(note: Note) -> bytes:
+    """The note as JSON."""
+    origin = note.reception.origin
+    return orjson.dumps(
+        {
+            "size": note.size,
+            "compression": note.compression,
+            "overwrite": note.overwrite,
+            "at": note.reception.received_at,
+            "ns": note.reception.received_ns,
+            "origin": origin.kind.value,
+            "remote_aet": origin.remote_aet,
+            "called_aet": origin.called_aet,
+            "remote_ip": origin.remote_ip,
+            "http_username": origin.http_username,
+        }
+    )
+
+
+def read_note(data: bytes) -> Note:
+    """What `write_note` wrote.
+
+    Raises
+    ------
+    Corrupt
+        If this is something else.
+    """
+    try:
+        found = orjson.loads(data)
+        origin = Origin(
+            OriginKind(found["origin"]),
+            str(found["remote_aet"]),
+            str(found["called_aet"]),
+            str(found["remote_ip"]),
+            str(found["http_username"]),
+        )
+        reception = Reception(origin, str(found["at"]), int(found["ns"]))
+        return Note(int(found["size"]), int(found["compression"]), bool(found["overwrite"]), reception)
+    except (ValueError, KeyError, TypeError) as error:
+        raise Corrupt("The note of a file is not ours") from error

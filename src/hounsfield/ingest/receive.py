@@ -1,0 +1,271 @@
+"""The only way in.
+
+The order is what makes an acknowledgement worth something: the file is durable, then its row is committed, then
+events tell of it, then the sender is answered. A row that a power cut takes back is made again from the note in
+its file (`recovery`). A file is deleted only when its row surely was not committed.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from functools import partial
+
+from hounsfield.archive import Archive
+from hounsfield.dicom.identifiers import Identifiers, identify
+from hounsfield.dicom.levels import Level
+from hounsfield.dicom.main_tags import DEFAULT_MAIN_TAGS, MainTags
+from hounsfield.dicom.part10 import Head, read_head
+from hounsfield.errors import BadRequest, StorageFull
+from hounsfield.events import InstanceReceived, ResourceCreated, ResourceDeleted
+from hounsfield.index.attachments import AttachmentType, Compression, find_attachment
+from hounsfield.index.database import Transaction
+from hounsfield.index.deletion import Deleted, delete, mark_file_deleted
+from hounsfield.index.insertion import Added, NewAttachment, NewInstance, add_instance
+from hounsfield.index.patients import next_to_recycle
+from hounsfield.ingest.instance import Origin, Reception, describe
+from hounsfield.ingest.note import Note, write_note
+from hounsfield.ingest.settling import Settling
+from hounsfield.store.area import FileKey
+from hounsfield.store.compression import compress, decompress
+from hounsfield.store.spool import Buffer, SpoolFile
+
+
+class Outcome(Enum):
+    """What became of an instance."""
+
+    SUCCESS = "Success"
+    ALREADY_STORED = "AlreadyStored"
+    FILTERED_OUT = "FilteredOut"
+
+
+class Overwrite(Enum):
+    """What to do with an instance that the archive has."""
+
+    NEVER = "Never"
+    ALWAYS = "Always"
+    IF_CHANGED = "IfChanged"
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """An instance at the door. Its file is `prefix` followed by `content`.
+
+    `content` is a Part 10 file, or when `transfer_syntax_uid` is given the data set alone, in this syntax, and
+    `prefix` its header. A spooled file is always whole: its prefix is already in it.
+    """
+
+    origin: Origin
+    content: bytes | memoryview | SpoolFile
+    prefix: bytes = b""
+    transfer_syntax_uid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of it, and what it is."""
+
+    outcome: Outcome
+    identifiers: Identifiers
+
+
+Filter = Callable[[Incoming, Head], bool]
+"""Says whether an instance may come in."""
+
+Transcode = Callable[[Incoming, Head], Incoming | None]
+"""Gives an instance in another transfer syntax, or None to keep it as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class IngestOptions:
+    """The options of this room; sizes in bytes, 0 for no limit."""
+
+    overwrite: Overwrite = Overwrite.NEVER
+    is_compressed: bool = False
+    maximum_size: int = 0
+    maximum_patients: int = 0
+    is_recycling: bool = True
+    is_read_only: bool = False
+    default_encoding: str = "Latin1"
+    main_tags: MainTags = DEFAULT_MAIN_TAGS
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What `receive` works with; `filters` are asked in order."""
+
+    archive: Archive
+    options: IngestOptions
+    main_tags_version: int
+    settling: Settling
+    filters: Sequence[Filter] = ()
+    transcode: Transcode | None = None
+    clock_ns: Callable[[], int] = time.time_ns
+
+
+def receive(intake: Intake, incoming: Incoming) -> Receipt:
+    """Take an instance in.
+
+    Returns
+    -------
+    Its outcome and identifiers. On `SUCCESS` the instance is durable (if the storage area synchronises) and visible.
+
+    Raises
+    ------
+    Corrupt
+        If it is not DICOM.
+    MissingTag
+        If it lacks a Study, Series or SOP Instance UID.
+    StorageFull
+        If there is no room for it.
+    BadRequest
+        If the archive is read-only.
+    """
+    if intake.options.is_read_only:
+        raise BadRequest("The archive is read-only")
+    head = _read(intake, incoming)
+    if intake.transcode is not None:
+        transcoded = intake.transcode(incoming, head)
+        if transcoded is not None:
+            incoming = transcoded
+            head = _read(intake, incoming)
+    identifiers = identify(head.dataset)
+    if not all(accepts(incoming, head) for accepts in intake.filters):
+        return Receipt(Outcome.FILTERED_OUT, identifiers)
+    must_overwrite = intake.options.overwrite is not Overwrite.NEVER
+    if _is_kept_as_it_is(intake, incoming, identifiers):
+        return Receipt(Outcome.ALREADY_STORED, identifiers)
+    new = _describe(intake, incoming, head, identifiers)
+    attachment = _store(intake, incoming, new, must_overwrite)
+    added = _index(intake, new, attachment, must_overwrite)
+    return Receipt(Outcome.SUCCESS if added.is_new else Outcome.ALREADY_STORED, identifiers)
+
+
+def _read(intake: Intake, incoming: Incoming) -> Head:
+    content = incoming.content
+    data = content.view() if isinstance(content, SpoolFile) else content
+    return read_head(
+        data, transfer_syntax_uid=incoming.transfer_syntax_uid, default_encoding=intake.options.default_encoding
+    )
+
+
+def _describe(intake: Intake, incoming: Incoming, head: Head, identifiers: Identifiers) -> NewInstance:
+    now_ns = intake.clock_ns()
+    reception = Reception(incoming.origin, date_of(now_ns), now_ns)
+    return describe(
+        head,
+        identifiers,
+        reception,
+        main_tags=intake.options.main_tags,
+        main_tags_version=intake.main_tags_version,
+        offset=len(incoming.prefix),
+    )
+
+
+def _is_kept_as_it_is(intake: Intake, incoming: Incoming, identifiers: Identifiers) -> bool:
+    """Whether the archive has the instance and is not to replace it by these bytes."""
+    overwrite = intake.options.overwrite
+    if overwrite is Overwrite.ALWAYS:
+        return False
+    with intake.archive.database.read() as tx:
+        public_id = identifiers.public_id(Level.INSTANCE)
+        stored = find_attachment(tx, Level.INSTANCE, public_id, AttachmentType.DICOM)
+    if stored is None or overwrite is Overwrite.NEVER:
+        return stored is not None
+    if stored.size != sum(len(part) for part in _parts(incoming)):
+        return False
+    data = intake.archive.storage.read(FileKey(stored.uuid), 0, stored.stored_size)
+    plain = decompress(data) if stored.compression == Compression.ZLIB_WITH_SIZE else data
+    return plain == b"".join(_parts(incoming))
+
+
+def _parts(incoming: Incoming) -> list[Buffer]:
+    content = incoming.content
+    if isinstance(content, SpoolFile):
+        return [content.view()]
+    return [incoming.prefix, content] if incoming.prefix else [content]
+
+
+def _store(intake: Intake, incoming: Incoming, new: NewInstance, overwrite: bool) -> NewAttachment:
+    """Put the file in the storage area."""
+    parts = _parts(incoming)
+    size = sum(len(part) for part in parts)
+    note = partial(Note, size=size, overwrite=overwrite, reception=_reception(new, incoming))
+    storage, content = intake.archive.storage, incoming.content
+    if intake.options.is_compressed:
+        pieces = compress(parts)
+        compression, stored_size = Compression.ZLIB_WITH_SIZE, sum(map(len, pieces))
+        key = storage.create(pieces, write_note(note(compression=compression)))
+    else:
+        compression, stored_size = Compression.NONE, size
+        text = write_note(note(compression=compression))
+        key = storage.adopt(content, text) if isinstance(content, SpoolFile) else storage.create(parts, text)
+    return NewAttachment(AttachmentType.DICOM, key, size, stored_size, compression)
+
+
+def _reception(new: NewInstance, incoming: Incoming) -> Reception:
+    return Reception(incoming.origin, new.reception_date, new.received_ns)
+
+
+def _index(intake: Intake, new: NewInstance, attachment: NewAttachment, overwrite: bool) -> Added:
+    """Commit the row, delete what had to make room, and tell of it."""
+    key = FileKey(attachment.uuid)
+
+    def work(tx: Transaction) -> tuple[Added, list[Deleted]]:
+        added = add_instance(tx, new, attachment, overwrite=overwrite)
+        if not added.is_new:
+            mark_file_deleted(tx, key)
+            return added, []
+        return added, _make_room(tx, intake.options, new)
+
+    try:
+        added, recycled = intake.archive.database.write(work, durable=False)
+    except StorageFull:
+        intake.archive.storage.remove([key])
+        raise
+    if added.is_new:
+        intake.settling.add(key)
+        _publish(intake.archive, new.identifiers, added)
+    for deleted in recycled:
+        for level, public_id in deleted.resources:
+            intake.archive.events.publish(ResourceDeleted(level, public_id))
+    if recycled or added.deleted_uuids or not added.is_new:
+        intake.settling.files_were_deleted()
+    return added
+
+
+def _make_room(tx: Transaction, options: IngestOptions, new: NewInstance) -> list[Deleted]:
+    """Delete the patients that received nothing for the longest time until what came in fits.
+
+    Raises
+    ------
+    StorageFull
+        If that is not allowed, or not enough; the transaction is then undone.
+    """
+    recycled: list[Deleted] = []
+    while _is_too_much(tx, options):
+        patient = new.identifiers.public_id(Level.PATIENT)
+        victim = next_to_recycle(tx, patient) if options.is_recycling else None
+        if victim is None:
+            raise StorageFull("The archive has reached its maximum size, and nothing may be recycled")
+        recycled.append(delete(tx, Level.PATIENT, victim, new.reception_date))
+    return recycled
+
+
+def _is_too_much(tx: Transaction, options: IngestOptions) -> bool:
+    if options.maximum_size and tx.counter("stored_size") > options.maximum_size:
+        return True
+    return bool(options.maximum_patients) and tx.counter("patients") > options.maximum_patients
+
+
+def _publish(archive: Archive, identifiers: Identifiers, added: Added) -> None:
+    patient, study, series, instance = (identifiers.public_id(level) for level in Level)
+    for level in added.created:
+        archive.events.publish(ResourceCreated(level, (patient, study, series, instance)[level]))
+    archive.events.publish(InstanceReceived((patient, study, series, instance)))
+
+
+def date_of(time_ns: int) -> str:
+    """A time as `YYYYMMDDTHHMMSS` in UTC."""
+    return datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).strftime("%Y%m%dT%H%M%S")

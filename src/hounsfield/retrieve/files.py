@@ -1,0 +1,99 @@
+"""The file of an instance, and other attachments."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from hounsfield.archive import Archive
+from hounsfield.dicom.levels import Level
+from hounsfield.errors import NotFound
+from hounsfield.index.attachments import Attachment, AttachmentType, Compression, find_attachment, set_md5
+from hounsfield.store.area import FileKey
+from hounsfield.store.compression import decompress
+
+_CHUNK = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class PlainFile:
+    """Bytes that lie in a file of this machine as they are: the first `size` of `path`."""
+
+    path: Path
+    size: int
+
+
+def find_dicom(archive: Archive, public_id: str) -> Attachment:
+    """The attachment that holds the file of an instance.
+
+    Raises
+    ------
+    NotFound
+        If there is no such instance.
+    """
+    with archive.database.read() as tx:
+        found = find_attachment(tx, Level.INSTANCE, public_id, AttachmentType.DICOM)
+    if found is None:
+        raise NotFound("No such instance")
+    return found
+
+
+def plain_file(archive: Archive, attachment: Attachment) -> PlainFile | None:
+    """Where the bytes of an attachment can be sent from without reading them; None if they cannot."""
+    if attachment.compression != Compression.NONE:
+        return None
+    path = archive.storage.path(FileKey(attachment.uuid))
+    return PlainFile(path, attachment.size) if path is not None else None
+
+
+def read_attachment(archive: Archive, attachment: Attachment) -> bytes:
+    """The bytes of an attachment, decompressed.
+
+    Raises
+    ------
+    NotFound, Corrupt
+        If its file is missing or damaged.
+    """
+    data = archive.storage.read(FileKey(attachment.uuid), 0, attachment.stored_size)
+    return decompress(data) if attachment.compression == Compression.ZLIB_WITH_SIZE else data
+
+
+def read_start(archive: Archive, attachment: Attachment, length: int) -> bytes:
+    """The first `length` bytes of an attachment, or all of it if it is shorter."""
+    if attachment.compression == Compression.NONE:
+        return archive.storage.read(FileKey(attachment.uuid), 0, min(length, attachment.size))
+    return read_attachment(archive, attachment)[:length]
+
+
+def read_file(archive: Archive, public_id: str) -> bytes:
+    """The file of an instance, bit for bit as it came in.
+
+    Raises
+    ------
+    NotFound
+        If there is no such instance.
+    """
+    return read_attachment(archive, find_dicom(archive, public_id))
+
+
+def with_md5(archive: Archive, attachment: Attachment) -> Attachment:
+    """The same attachment with its MD5, computed now if it was not before, and recorded."""
+    if attachment.md5 is not None:
+        return attachment
+    key = FileKey(attachment.uuid)
+    stored = hashlib.md5(usedforsecurity=False)
+    for start in range(0, attachment.stored_size, _CHUNK):
+        stored.update(archive.storage.read(key, start, min(_CHUNK, attachment.stored_size - start)))
+    stored_md5 = md5 = stored.hexdigest()
+    if attachment.compression != Compression.NONE:
+        md5 = hashlib.md5(read_attachment(archive, attachment), usedforsecurity=False).hexdigest()
+    archive.database.write(lambda tx: set_md5(tx, attachment.uuid, md5, stored_md5), durable=False)
+    return Attachment(
+        attachment.type,
+        attachment.uuid,
+        attachment.size,
+        attachment.stored_size,
+        attachment.compression,
+        md5,
+        stored_md5,
+        attachment.revision,
+    )

@@ -1,0 +1,87 @@
+"""What a storage area promises.
+
+A file is written once, whole, and never changed. When the area synchronises (`SyncStorageArea`), a file
+that `create` or `adopt` returned survives a power cut under its key, bit for bit, together with its *note*:
+what is needed to index it again should the row that tells of it be lost. Once the row is itself durable the
+note is worth nothing and `settle` drops it.
+
+The life of a file, and what a power cut leaves of it:
+
+    create/adopt  nothing, or a torn file that `recent` gives without a note
+    returned      the file and its note, which `recent` gives back at start-up
+    settled       the file
+    removed       nothing: `remove` returns when the deletion itself is durable
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NewType, Protocol
+
+from hounsfield.store.spool import Buffer, SpoolFile
+
+FileKey = NewType("FileKey", str)
+"""The name of a file in a storage area: a lower-case UUID of 36 characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """A file found at start-up among the most recent ones.
+
+    With a note it is whole, and its row may be lost. Without one it was either settled, and has a row, or it
+    is torn, and has none.
+    """
+
+    key: FileKey
+    size: int
+    note: bytes | None
+
+
+class StorageArea(Protocol):
+    """Keeps files by key. Every operation may be called from any thread."""
+
+    def create(self, parts: Sequence[Buffer], note: bytes) -> FileKey:
+        """Keep the concatenation of `parts`.
+
+        Raises
+        ------
+        StorageFull
+            If there is no room; nothing is left behind.
+        """
+        ...
+
+    def adopt(self, spooled: SpoolFile, note: bytes) -> FileKey:
+        """Keep a spooled file without copying it when it lies on the same file system."""
+        ...
+
+    def read(self, key: FileKey, start: int, length: int) -> bytes:
+        """Read `length` bytes from `start` on.
+
+        Raises
+        ------
+        NotFound
+            If there is no such file.
+        Corrupt
+            If the file is shorter.
+        """
+        ...
+
+    def path(self, key: FileKey) -> Path | None:
+        """Where the file lies, when it is a file of this machine; it may carry its note after its bytes."""
+        ...
+
+    def remove(self, keys: Iterable[FileKey]) -> None:
+        """Delete files; those that are not there are ignored. Durable on return when the area synchronises."""
+        ...
+
+    def settle(self, keys: Iterable[FileKey]) -> None:
+        """Drop the notes of files whose rows are durable."""
+        ...
+
+    def recent(self) -> Iterator[Recent]:
+        """At start-up: every file that may have a note, or may be torn; their number is bounded."""
+        ...
+
+    def keys(self) -> Iterator[FileKey]:
+        """Every file there is, in no order."""
+        ...

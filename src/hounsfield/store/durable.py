@@ -1,0 +1,77 @@
+"""System calls that make bytes survive a power cut, on each system.
+
+Linux: `fdatasync` writes the data and what is needed to find it; the name of a new file needs an `fsync` of its
+folder. macOS: `fsync` stops at the drive's cache, F_FULLFSYNC does not. Windows: `FlushFileBuffers`, and folders
+cannot be flushed: NTFS journals names.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+if sys.platform == "darwin":
+    import fcntl
+
+    def sync_file(fd: int) -> None:
+        """Make the bytes and the size of an open file durable."""
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+
+elif sys.platform == "win32":
+    sync_file = os.fsync
+else:
+    sync_file = os.fdatasync
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    if sys.platform == "win32":
+        return
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def make_folder(folder: Path, *, sync: bool) -> None:
+    """Create a folder and its parents; durable on return if `sync`."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent, sync=sync)
+    folder.mkdir(exist_ok=True)
+    if sync:
+        sync_folder(folder.parent)
+
+
+def write_all(fd: int, parts: list[memoryview]) -> int:
+    """Write all of `parts` at the file's position; the number of bytes written.
+
+    Raises
+    ------
+    OSError
+        If the disk is full; an unknown part was then written.
+    """
+    total = sum(len(part) for part in parts)
+    written = _gather(fd, parts)
+    while written < total:
+        skip = written
+        rest = []
+        for part in parts:
+            if skip >= len(part):
+                skip -= len(part)
+            else:
+                rest.append(part[skip:])
+                skip = 0
+        written += _gather(fd, rest)
+    return total
+
+
+if hasattr(os, "writev"):
+
+    def _gather(fd: int, parts: list[memoryview]) -> int:
+        return os.writev(fd, parts)
+
+else:
+
+    def _gather(fd: int, parts: list[memoryview]) -> int:
+        return sum(os.write(fd, part) for part in parts[:1])

@@ -1,0 +1,229 @@
+"""A storage area in a folder, laid out as Orthanc does: `ab/cd/abcd....`, named by UUID.
+
+Our own folder `.hounsfield/` beside them holds the spool and the list of the folders in use.
+"""
+
+import contextlib
+import errno
+import logging
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from uuid import UUID
+
+from hounsfield.errors import Corrupt, NotFound, StorageFull
+from hounsfield.store import note as notes
+from hounsfield.store.area import FileKey, Recent
+from hounsfield.store.durable import make_folder, sync_file, sync_folder, write_all
+from hounsfield.store.slots import Slot, SlotPool, discard
+from hounsfield.store.spool import Buffer, FolderSpool, SpoolFile
+
+_log = logging.getLogger("hounsfield.generic")
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_BINARY = getattr(os, "O_BINARY", 0)
+
+
+class FilesystemArea:
+    """Files in a folder; see `StorageArea`."""
+
+    def __init__(self, root: Path, *, sync: bool = True, batch: int = 64, folder_limit: int = 2048) -> None:
+        self._root, self._sync = root, sync
+        self._filling = root / ".hounsfield" / "filling"
+        spool = root / ".hounsfield" / "spool"
+        for folder in (self._filling, spool):
+            make_folder(folder, sync=sync)
+        self.spool = FolderSpool(spool)
+        self._known = sorted(path.name for path in self._filling.iterdir())
+        self._notes: Counter[str] = Counter()  # Files that have a note, by folder in use.
+        self._lock = threading.Lock()
+        self._pool = SlotPool(root, self._filling, sync=sync, batch=batch, folder_limit=folder_limit)
+
+    def create(self, parts: Sequence[Buffer], note: bytes) -> FileKey:
+        """See `StorageArea.create`."""
+        slot = self._take()
+        try:
+            length, crc32 = 0, 0
+            for part in parts:
+                length += len(part)
+                crc32 = notes.crc32(part, crc32)
+            views = [memoryview(part) for part in (*parts, notes.ending(note, length, crc32)) if len(part)]
+            write_all(slot.fd, views)
+            if self._sync:
+                sync_file(slot.fd)
+        except OSError as error:
+            discard(slot)
+            raise _full(error) from error
+        os.close(slot.fd)
+        self._noted(slot.key)
+        return slot.key
+
+    def adopt(self, spooled: SpoolFile, note: bytes) -> FileKey:
+        """See `StorageArea.adopt`: a rename over a slot, so the name needs a synchronisation of its own."""
+        slot = self._take()
+        try:
+            view = spooled.view()
+            crc32 = notes.content_crc32(lambda start, length: view[start : start + length], spooled.size)
+            view.release()
+            spooled.write(notes.ending(note, spooled.size, crc32))
+            if self._sync:
+                sync_file(spooled.fileno())
+            os.close(slot.fd)
+            spooled.rename(slot.path)
+            if self._sync:
+                sync_folder(slot.path.parent)
+        except OSError as error:
+            slot.path.unlink(missing_ok=True)
+            raise _full(error) from error
+        self._noted(slot.key)
+        return slot.key
+
+    def read(self, key: FileKey, start: int, length: int) -> bytes:
+        """See `StorageArea.read`."""
+        try:
+            fd = os.open(self.path(key), os.O_RDONLY | _BINARY)
+        except FileNotFoundError as error:
+            raise NotFound(f"File {key} is missing from the storage area") from error
+        try:
+            data = _read_at(fd, start, length)
+        finally:
+            os.close(fd)
+        if len(data) < length:
+            raise Corrupt(f"File {key} is shorter than it was: {start + len(data)} bytes, {start + length} wanted")
+        return data
+
+    def path(self, key: FileKey) -> Path:
+        """See `StorageArea.path`."""
+        return self._root / key[:2] / key[2:4] / key
+
+    def remove(self, keys: Iterable[FileKey]) -> None:
+        """See `StorageArea.remove`."""
+        folders = set()
+        for key in keys:
+            path = self.path(key)
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+                folders.add(path.parent)
+            self._forget(key)
+        if self._sync:
+            for folder in folders:
+                sync_folder(folder)
+
+    def settle(self, keys: Iterable[FileKey]) -> None:
+        """See `StorageArea.settle`: the note is cut off; should a power cut undo that, nothing is lost."""
+        for key in keys:
+            with contextlib.suppress(FileNotFoundError):
+                fd = os.open(self.path(key), os.O_RDWR | _BINARY)
+                try:
+                    found = _footer(fd)
+                    if found:
+                        os.ftruncate(fd, found[0])
+                finally:
+                    os.close(fd)
+            self._forget(key)
+        self._close_full_folders()
+
+    def recent(self) -> Iterator[Recent]:
+        """See `StorageArea.recent`; empty files are slots that were never used, and deleted."""
+        for prefix in self._known:
+            folder = self._root / prefix[:2] / prefix[2:]
+            for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+                if _is_key(path.name) and path not in self._pool:
+                    found = _examine(path)
+                    if found is None:
+                        path.unlink(missing_ok=True)
+                        continue
+                    if found.note is not None:
+                        self._noted(found.key)
+                    yield found
+
+    def keys(self) -> Iterator[FileKey]:
+        """See `StorageArea.keys`; empty slots are not files."""
+        for first in self._root.glob("[0-9a-f][0-9a-f]"):
+            for second in first.glob("[0-9a-f][0-9a-f]"):
+                for path in second.iterdir():
+                    if _is_key(path.name) and path.stat().st_size:
+                        yield FileKey(path.name)
+
+    def close(self) -> None:
+        """Delete unused slots and forget the folders in use that need no recovery."""
+        self._pool.close()
+        self._close_full_folders(closing=True)
+
+    def _take(self) -> Slot:
+        try:
+            return self._pool.take()
+        except OSError as error:
+            raise _full(error) from error
+
+    def _noted(self, key: FileKey) -> None:
+        with self._lock:
+            self._notes[key[:4]] += 1
+
+    def _forget(self, key: FileKey) -> None:
+        with self._lock:
+            if self._notes[key[:4]] > 0:
+                self._notes[key[:4]] -= 1
+
+    def _close_full_folders(self, *, closing: bool = False) -> None:
+        with self._lock:
+            for path in list(self._filling.iterdir()):
+                in_use = path.name == self._pool.current_prefix and not closing
+                if not in_use and not self._notes[path.name]:
+                    path.unlink(missing_ok=True)
+                    del self._notes[path.name]
+
+
+def _examine(path: Path) -> Recent | None:
+    """What a file is: whole with its note, without a note, or (None) empty."""
+    fd = os.open(path, os.O_RDONLY | _BINARY)
+    try:
+        size = os.fstat(fd).st_size
+        found = _footer(fd)
+        if found:
+            length, note_length, crc32, seal = found
+            note = _read_at(fd, length, note_length)
+            footer = _read_at(fd, length + note_length, notes.FOOTER_SIZE)
+            sealed = notes.is_sealed(note, footer, seal)
+            if sealed and notes.content_crc32(lambda start, n: _read_at(fd, start, n), length) == crc32:
+                return Recent(FileKey(path.name), length, note)
+    finally:
+        os.close(fd)
+    return Recent(FileKey(path.name), size, None) if size else None
+
+
+def _footer(fd: int) -> tuple[int, int, int, int] | None:
+    size = os.fstat(fd).st_size
+    if size < notes.FOOTER_SIZE:
+        return None
+    return notes.parse_footer(_read_at(fd, size - notes.FOOTER_SIZE, notes.FOOTER_SIZE), size)
+
+
+def _read_at(fd: int, start: int, length: int) -> bytes:
+    """Up to `length` bytes from `start` on; fewer only at the end of the file."""
+    if hasattr(os, "pread"):
+        data = os.pread(fd, length, start)
+    else:
+        os.lseek(fd, start, os.SEEK_SET)
+        data = os.read(fd, length)
+    while len(data) < length:
+        os.lseek(fd, start + len(data), os.SEEK_SET)
+        more = os.read(fd, length - len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
+def _full(error: OSError) -> StorageFull | OSError:
+    if error.errno in _FULL:
+        return StorageFull("The disk of the storage area is full")
+    return error
+
+
+def _is_key(name: str) -> bool:
+    try:
+        return str(UUID(name)) == name
+    except ValueError:
+        return False

@@ -1,0 +1,119 @@
+"""Files made before they are needed.
+
+A new name is durable only after its folder was synchronised, which costs as much as synchronising the data. So
+empty files are made in advance, many at a time, in one folder; one `fsync` of the folder makes all their names
+durable, and taking an instance then costs a single synchronisation: that of its data.
+
+The folders in use are written down in `filling/`, one empty file each: at start-up these folders alone are searched
+for files whose rows were lost, so that recovery takes a bounded time whatever the size of the archive.
+"""
+
+import contextlib
+import os
+import threading
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from hounsfield.store.area import FileKey
+from hounsfield.store.durable import make_folder, sync_folder
+
+_BINARY = getattr(os, "O_BINARY", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """An empty file, open for writing, whose name is durable."""
+
+    key: FileKey
+    path: Path
+    fd: int
+
+
+class SlotPool:
+    """Keeps some slots ready; a thread of its own makes more while others are taken."""
+
+    def __init__(self, root: Path, filling: Path, *, sync: bool, batch: int = 64, folder_limit: int = 2048) -> None:
+        self._root, self._filling, self._sync = root, filling, sync
+        self._batch, self._folder_limit = batch, folder_limit
+        self._ready: deque[Slot] = deque()
+        self._making = threading.Lock()
+        self._wake = threading.Event()
+        self._closed = False
+        self._prefix = ""
+        self._in_folder = 0
+        self._thread = threading.Thread(target=self._keep_ready, name="storage-slots", daemon=True)
+        self._thread.start()
+
+    @property
+    def current_prefix(self) -> str:
+        """The first four digits of the keys being given."""
+        return self._prefix
+
+    def __contains__(self, path: Path) -> bool:
+        """Whether a file is a slot that waits; slots are made in folders of their own run."""
+        return path.parent.parent.name + path.parent.name == self._prefix
+
+    def take(self) -> Slot:
+        """A slot; made on the spot when none is ready."""
+        while True:
+            try:
+                slot = self._ready.popleft()
+            except IndexError:
+                self._make()
+                continue
+            if len(self._ready) < self._batch // 2:
+                self._wake.set()
+            return slot
+
+    def close(self) -> None:
+        """Delete the slots that were not taken, and stop."""
+        self._closed = True
+        self._wake.set()
+        self._thread.join()
+        while self._ready:
+            discard(self._ready.popleft())
+
+    def _keep_ready(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            if self._closed:
+                return
+            with contextlib.suppress(OSError):  # The disk is full or gone: `take` will say so.
+                if len(self._ready) < self._batch:
+                    self._make()
+
+    def _make(self) -> None:
+        with self._making:
+            if len(self._ready) >= self._batch:
+                return
+            if not self._prefix or self._in_folder >= self._folder_limit:
+                self._open_folder()
+            folder = self._root / self._prefix[:2] / self._prefix[2:]
+            slots = [_new_slot(folder, self._prefix) for _ in range(self._batch)]
+            self._in_folder += self._batch
+            if self._sync:
+                sync_folder(folder)
+            self._ready.extend(slots)
+
+    def _open_folder(self) -> None:
+        prefix = uuid4().hex[:4]
+        make_folder(self._root / prefix[:2] / prefix[2:], sync=self._sync)
+        (self._filling / prefix).touch()
+        if self._sync:
+            sync_folder(self._filling)
+        self._prefix, self._in_folder = prefix, 0
+
+
+def discard(slot: Slot) -> None:
+    """Delete a slot that will not be used."""
+    os.close(slot.fd)
+    slot.path.unlink(missing_ok=True)
+
+
+def _new_slot(folder: Path, prefix: str) -> Slot:
+    key = FileKey(prefix + str(uuid4())[4:])
+    path = folder / key
+    return Slot(key, path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600))
