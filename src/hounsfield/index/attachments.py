@@ -49,7 +49,9 @@ _COLUMNS = "type, uuid, size, stored_size, compression, md5, stored_md5, revisio
 def attachments_of(tx: Transaction, level: Level, resource: int) -> list[Attachment]:
     """The attachments of a row, by type."""
     rows = tx.rows(
-        f"SELECT {_COLUMNS} FROM attachments WHERE level = ? AND resource = ? ORDER BY type", int(level), resource
+        f"SELECT {_COLUMNS} FROM attachments WHERE level = ? AND resource = ? ORDER BY type",
+        int(level),
+        resource,
     )
     return [Attachment(*row) for row in rows]
 

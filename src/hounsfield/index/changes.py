@@ -57,7 +57,9 @@ class ChangePage:
     last: int
 
 
-def log_change(tx: Transaction, change: ChangeType, level: Level, resource: int, key: bytes, date: str) -> None:
+def log_change(
+    tx: Transaction, change: ChangeType, level: Level, resource: int, key: bytes, date: str
+) -> None:
     """Append to the log."""
     tx.pending.last_change = tx.insert(
         "INSERT INTO changes (type, level, resource, public_id, date) VALUES (?, ?, ?, ?, ?)",
@@ -95,7 +97,8 @@ def list_changes(
     if is_backward:
         rows.reverse()
     changes = [
-        Change(seq, ChangeType(kind), Level(level), to_public_id(key), date) for seq, kind, level, key, date in rows
+        Change(seq, ChangeType(kind), Level(level), to_public_id(key), date)
+        for seq, kind, level, key, date in rows
     ]
     if not changes:
         return ChangePage([], is_done, None, last_change(tx))

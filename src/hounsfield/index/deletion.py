@@ -40,7 +40,9 @@ def delete_rows(tx: Transaction, level: Level, key: bytes, date: str) -> Deleted
     """As `delete`, by the key of the public id."""
     row = tx.row(f"SELECT id FROM {TABLES[level]} WHERE public_id = ?", key)
     if row is None:
-        raise NotFound(f"No {level.word.lower()} {to_public_id(key) if key else ''} in the index".replace("  ", " "))
+        raise NotFound(
+            f"No {level.word.lower()} {to_public_id(key) if key else ''} in the index".replace("  ", " ")
+        )
     deleted = Deleted()
     ancestors = _ancestors(tx, level, row[0])
     top_level, top = level, row[0]
@@ -54,7 +56,9 @@ def delete_rows(tx: Transaction, level: Level, key: bytes, date: str) -> Deleted
             tx.pending.updated[upper, resource] = date
     remaining = next(((upper, resource) for upper, resource in ancestors if upper < top_level), None)
     if remaining:
-        (found,) = tx.row(f"SELECT public_id FROM {TABLES[remaining[0]]} WHERE id = ?", remaining[1]) or (b"",)
+        (found,) = tx.row(f"SELECT public_id FROM {TABLES[remaining[0]]} WHERE id = ?", remaining[1]) or (
+            b"",
+        )
         deleted.remaining_ancestor = remaining[0], to_public_id(found)
     return deleted
 
@@ -102,7 +106,9 @@ def _delete_tree(tx: Transaction, level: Level, resource: int, deleted: Deleted)
         _delete_instances(tx, "series = ?", resource, deleted)
     elif level < Level.SERIES:
         child = Level(level + 1)
-        for (found,) in tx.rows(f"SELECT id FROM {TABLES[child]} WHERE {_PARENT_COLUMN[child]} = ?", resource):
+        for (found,) in tx.rows(
+            f"SELECT id FROM {TABLES[child]} WHERE {_PARENT_COLUMN[child]} = ?", resource
+        ):
             _delete_tree(tx, child, found, deleted)
     if level == Level.INSTANCE:
         deleted.resources.pop()
@@ -117,12 +123,16 @@ def _delete_instances(tx: Transaction, condition: str, parameter: int, deleted: 
     """Delete the instances that satisfy a condition, by a few statements whatever their number."""
     rows = tx.rows(f"SELECT public_id FROM instances WHERE {condition}", parameter)
     deleted.resources += [(Level.INSTANCE, to_public_id(row[0])) for row in rows]
-    _delete_satellites(tx, Level.INSTANCE, f"IN (SELECT id FROM instances WHERE {condition})", parameter, deleted)
+    _delete_satellites(
+        tx, Level.INSTANCE, f"IN (SELECT id FROM instances WHERE {condition})", parameter, deleted
+    )
     tx.run(f"DELETE FROM instances WHERE {condition}", parameter)
     tx.pending.count("instances", -len(rows))
 
 
-def _delete_satellites(tx: Transaction, level: Level, selection: str, parameter: int, deleted: Deleted) -> None:
+def _delete_satellites(
+    tx: Transaction, level: Level, selection: str, parameter: int, deleted: Deleted
+) -> None:
     """Delete the attachments, metadata, labels and changes of some resources of a level."""
     where = f"level = {int(level)} AND resource {selection}"
     files = tx.rows(f"SELECT uuid, size, stored_size FROM attachments WHERE {where}", parameter)

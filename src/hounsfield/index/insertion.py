@@ -76,7 +76,8 @@ _NEW = (ChangeType.NEW_PATIENT, ChangeType.NEW_STUDY, ChangeType.NEW_SERIES, Cha
 def find_main_tags_version(tx: Transaction, signatures: tuple[str, str, str, str]) -> int:
     """The number of a set of main DICOM tags, which it gets if it is new."""
     found = tx.row(
-        "SELECT id FROM main_tags_versions WHERE patient = ? AND study = ? AND series = ? AND instance = ?", *signatures
+        "SELECT id FROM main_tags_versions WHERE patient = ? AND study = ? AND series = ? AND instance = ?",
+        *signatures,
     )
     if found:
         return int(found[0])
@@ -101,7 +102,9 @@ def add_instance(tx: Transaction, new: NewInstance, file: NewAttachment, *, over
     tx.pending.count("instances", 1)
     ids = (patient, study, series, instance)
     for level in reversed(created):
-        log_change(tx, _NEW[level], level, ids[level], to_key(new.identifiers.public_id(level)), new.reception_date)
+        log_change(
+            tx, _NEW[level], level, ids[level], to_key(new.identifiers.public_id(level)), new.reception_date
+        )
     if expected is not None and is_complete(tx, series, expected):
         series_key = to_key(new.identifiers.public_id(Level.SERIES))
         log_change(tx, ChangeType.COMPLETED_SERIES, Level.SERIES, series, series_key, new.reception_date)
@@ -110,7 +113,9 @@ def add_instance(tx: Transaction, new: NewInstance, file: NewAttachment, *, over
     return Added(is_new=True, created=tuple(reversed(created)), deleted_uuids=deleted)
 
 
-def insert_attachment(tx: Transaction, level: Level, resource: int, new: NewAttachment, revision: int = 0) -> None:
+def insert_attachment(
+    tx: Transaction, level: Level, resource: int, new: NewAttachment, revision: int = 0
+) -> None:
     """Add the row of an attachment, and count its size."""
     tx.run(
         "INSERT INTO attachments (level, resource, type, uuid, size, stored_size, compression, md5,"
@@ -131,7 +136,9 @@ def insert_attachment(tx: Transaction, level: Level, resource: int, new: NewAtta
     tx.pending.count("stored_size", new.stored_size)
 
 
-def _find_or_add_parents(tx: Transaction, new: NewInstance, created: list[Level]) -> tuple[int, int, int, int | None]:
+def _find_or_add_parents(
+    tx: Transaction, new: NewInstance, created: list[Level]
+) -> tuple[int, int, int, int | None]:
     """Row ids of patient, study and series, and the expected number of instances of the series."""
     series_key = to_key(new.identifiers.public_id(Level.SERIES))
     found = tx.row(
@@ -140,7 +147,7 @@ def _find_or_add_parents(tx: Transaction, new: NewInstance, created: list[Level]
         series_key,
     )
     if found:
-        return found  # type: ignore[return-value]
+        return found
     study_key = to_key(new.identifiers.public_id(Level.STUDY))
     parents = tx.row("SELECT patient, id FROM studies WHERE public_id = ?", study_key)
     if parents:

@@ -6,7 +6,9 @@ from hounsfield.index.database import Transaction
 
 def labels_of(tx: Transaction, level: Level, resource: int) -> list[str]:
     """The labels of a row, sorted."""
-    rows = tx.rows("SELECT label FROM labels WHERE level = ? AND resource = ? ORDER BY label", int(level), resource)
+    rows = tx.rows(
+        "SELECT label FROM labels WHERE level = ? AND resource = ? ORDER BY label", int(level), resource
+    )
     return [row[0] for row in rows]
 
 

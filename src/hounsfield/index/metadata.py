@@ -54,13 +54,18 @@ class Metadata:
 
 def stored_metadata(tx: Transaction, level: Level, resource: int) -> dict[int, str]:
     """The metadata of a row that have no column of their own."""
-    return dict(tx.rows("SELECT type, value FROM metadata WHERE level = ? AND resource = ?", int(level), resource))
+    return dict(
+        tx.rows("SELECT type, value FROM metadata WHERE level = ? AND resource = ?", int(level), resource)
+    )
 
 
 def get_stored(tx: Transaction, level: Level, resource: int, kind: int) -> Metadata | None:
     """One of them, with its revision."""
     row = tx.row(
-        "SELECT value, revision FROM metadata WHERE level = ? AND resource = ? AND type = ?", int(level), resource, kind
+        "SELECT value, revision FROM metadata WHERE level = ? AND resource = ? AND type = ?",
+        int(level),
+        resource,
+        kind,
     )
     return Metadata(*row) if row else None
 
@@ -89,6 +94,8 @@ def delete_metadata(tx: Transaction, level: Level, resource: int, kind: int) -> 
     NotFound
         If it is not set.
     """
-    deleted = tx.run("DELETE FROM metadata WHERE level = ? AND resource = ? AND type = ?", int(level), resource, kind)
+    deleted = tx.run(
+        "DELETE FROM metadata WHERE level = ? AND resource = ? AND type = ?", int(level), resource, kind
+    )
     if not deleted:
         raise NotFound(f"No metadata {kind} on this resource")

@@ -26,7 +26,9 @@ def migrate(tx: Transaction, current: int, words: dict[str, str]) -> int:
         If the database was written by a newer release.
     """
     if current > SCHEMA_VERSION:
-        raise Conflict(f"The index has schema {current}, newer than {SCHEMA_VERSION}: use the release that wrote it")
+        raise Conflict(
+            f"The index has schema {current}, newer than {SCHEMA_VERSION}: use the release that wrote it"
+        )
     for number in range(current + 1, SCHEMA_VERSION + 1):
         for statement in statements(number, words):
             tx.run(statement)

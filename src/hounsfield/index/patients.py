@@ -29,7 +29,9 @@ def set_protected(tx: Transaction, public_id: str, protected: bool, now_ns: int)
     """
     row = get_row(tx, Level.PATIENT, public_id)
     if protected != is_protected(tx, public_id):
-        tx.run("UPDATE patients SET is_protected = ?, recycling_ns = ? WHERE id = ?", int(protected), now_ns, row)
+        tx.run(
+            "UPDATE patients SET is_protected = ?, recycling_ns = ? WHERE id = ?", int(protected), now_ns, row
+        )
 
 
 def next_to_recycle(tx: Transaction, spared: str) -> PublicId | None:

@@ -61,7 +61,9 @@ class Resource:
 def list_ids(tx: Transaction, level: Level, since: int = 0, limit: int = 0) -> list[PublicId]:
     """Public ids in ascending order, `limit` at most (0: all), after skipping `since`."""
     rows = tx.rows(
-        f"SELECT public_id FROM {TABLES[level]} ORDER BY public_id LIMIT ? OFFSET ?", limit or (1 << 62), since
+        f"SELECT public_id FROM {TABLES[level]} ORDER BY public_id LIMIT ? OFFSET ?",
+        limit or (1 << 62),
+        since,
     )
     return [to_public_id(row[0]) for row in rows]
 
@@ -205,7 +207,9 @@ def _series(row: Row) -> Resource:
 
 def _instance(row: Row) -> Resource:
     resource = _common(Level.INSTANCE, row)
-    index, sop_class, syntax, offset, vr, received, origin, remote_aet, called_aet, remote_ip, username = row[6:]
+    index, sop_class, syntax, offset, vr, received, origin, remote_aet, called_aet, remote_ip, username = row[
+        6:
+    ]
     resource.index_in_series = parse_index(index)
     resource.sop_class_uid = sop_class
     metadata = resource.metadata
@@ -238,7 +242,9 @@ def _complete(tx: Transaction, resource: Resource, parts: Collection[Part]) -> N
         resource.labels = labels_of(tx, level, row)
     if Part.METADATA in parts:
         version = int(resource.metadata[MetadataType.MAIN_DICOM_TAGS_SIGNATURE])
-        (signature,) = tx.row(f"SELECT {_SIGNATURES[level]} FROM main_tags_versions WHERE id = ?", version) or ("",)
+        (signature,) = tx.row(
+            f"SELECT {_SIGNATURES[level]} FROM main_tags_versions WHERE id = ?", version
+        ) or ("",)
         resource.metadata[MetadataType.MAIN_DICOM_TAGS_SIGNATURE] = signature
     resource.metadata.update(stored_metadata(tx, level, row))
     if Part.ATTACHMENTS in parts:

@@ -14,7 +14,9 @@ _CHANGES = {
 }
 
 
-def settle_stable(tx: Transaction, before_ns: int, date: str, limit: int = 200) -> list[tuple[Level, PublicId]]:
+def settle_stable(
+    tx: Transaction, before_ns: int, date: str, limit: int = 200
+) -> list[tuple[Level, PublicId]]:
     """Mark as stable, and log, what received its last instance before a time: series, then studies, then patients."""
     found = []
     for level, change in _CHANGES.items():

@@ -36,14 +36,19 @@ class ResourceStatistics:
 
 def totals(tx: Transaction) -> Totals:
     """The counters, which every transaction keeps."""
-    values = dict(tx.rows("SELECT name, value FROM counters"))
-    return Totals(*(values[name] for name in ("patients", "studies", "series", "instances", "size", "stored_size")))
+    values: dict[str, int] = dict(tx.rows("SELECT name, value FROM counters"))
+    return Totals(
+        *(values[name] for name in ("patients", "studies", "series", "instances", "size", "stored_size"))
+    )
 
 
 def resource_statistics(tx: Transaction, level: Level, public_id: str) -> ResourceStatistics:
     """Of a resource; zeros if there is none."""
     rows: dict[Level, list[int]] = {
-        level: [row[0] for row in tx.rows(f"SELECT id FROM {TABLES[level]} WHERE public_id = ?", to_key(public_id))]
+        level: [
+            row[0]
+            for row in tx.rows(f"SELECT id FROM {TABLES[level]} WHERE public_id = ?", to_key(public_id))
+        ]
     }
     sums = [0, 0, 0, 0]
     for below in range(level, Level.INSTANCE + 1):
@@ -62,5 +67,7 @@ def resource_statistics(tx: Transaction, level: Level, public_id: str) -> Resour
                 resource,
             )
             sums = [total + (value or 0) for total, value in zip(sums, found or (), strict=True)]
-    counts = [len(rows.get(here, ())) if here > level else 0 for here in (Level.STUDY, Level.SERIES, Level.INSTANCE)]
+    counts = [
+        len(rows.get(here, ())) if here > level else 0 for here in (Level.STUDY, Level.SERIES, Level.INSTANCE)
+    ]
     return ResourceStatistics(*counts, *sums)

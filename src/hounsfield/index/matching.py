@@ -1,0 +1,48 @@
+"""Comparing true values: what decides, after the index gave the candidates."""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+from hounsfield.index.query import Constraint, Match
+
+Predicate = Callable[[str | None], bool]
+
+
+def predicate(constraint: Constraint) -> Predicate:
+    """A function that tells whether the value of an attribute, None if absent, satisfies a constraint.
+
+    >>> predicate(Constraint(0x00080020, Match.RANGE, ("20200101", "")))("20210203")
+    True
+    """
+    fold: Callable[[str], str] = str if constraint.is_case_sensitive else str.casefold
+    values = tuple(fold(value) for value in constraint.values)
+    if constraint.match is Match.PRESENT:
+        return lambda value: value is not None
+    if constraint.match is Match.RANGE:
+        first, last = values
+        return lambda value: bool(value) and first <= value and (not last or value[: len(last)] <= last)  # type: ignore[operator,index]
+    if constraint.match is Match.WILDCARD:
+        pattern = wildcard_pattern(values[0])
+        return lambda value: value is not None and pattern.fullmatch(fold(value)) is not None
+    wanted = frozenset(values)
+    return lambda value: value is not None and fold(value) in wanted
+
+
+@lru_cache(maxsize=256)
+def wildcard_pattern(text: str) -> re.Pattern[str]:
+    """The regular expression of a value with `*` and `?`. PS3.4 C.2.2.2.4."""
+    parts = {"*": ".*", "?": "."}
+    collapsed = re.sub(r"\*+", "*", text)
+    return re.compile(
+        "".join(parts.get(character) or re.escape(character) for character in collapsed), re.DOTALL
+    )
+
+
+def like_pattern(normalized: str) -> str:
+    r"""A superset of a normalised pattern in SQL's LIKE, with `\` as escape.
+
+    `?` becomes `%` because normalising may change how many characters there are.
+    """
+    escaped = normalized.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return escaped.replace("*", "%").replace("?", "%")
