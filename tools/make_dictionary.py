@@ -53,7 +53,7 @@ def vr_choices(vr: str) -> str:
 
 
 def private_keyword(name: str) -> str:
-    """A description as a keyword, as PS3.6 forms them: words capitalised and joined, signs dropped; empty if it says nothing."""
+    """A description as a keyword, as PS3.6 forms them: words capitalised and joined; empty if it says nothing."""
     if name.lower() in ("unknown", "?", ""):
         return ""
     words = re.findall("[A-Za-z0-9]+", name.replace("'s ", "s "))

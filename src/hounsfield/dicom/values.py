@@ -84,11 +84,11 @@ def decode_text(raw: bytes, vr: str, character_set: CharacterSet) -> str:
 
 
 def trim(text: str, vr: str) -> str:
-    """Take away padding: at the end, in a UID also in front, and what follows a NUL in a value.
+    r"""Take away padding: at the end, in a UID also in front, and what follows a NUL in a value.
 
     Identifiers are hashed from this form, so it must never change.
 
-    >>> trim(" A \\0", "LO"), trim(" 1.2\\0", "UI"), trim("A\\0rest", "LO")
+    >>> trim(" A \0", "LO"), trim(" 1.2\0", "UI"), trim("A\0rest", "LO")
     (' A', '1.2', 'A')
     """
     text = text.strip(" \0") if vr == "UI" else text.rstrip(" \0")
