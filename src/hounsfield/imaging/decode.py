@@ -1,0 +1,149 @@
+"""From an encoded frame to its pixels. PS3.3 C.7.6.3.1, PS3.5 8.
+
+`decode` is a pure function of picklable records, so that it can run in another process: a crash of a codec library then
+costs one request.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hounsfield import errors
+from hounsfield.imaging import codecs, colour
+from hounsfield.imaging.codecs import Decoded
+from hounsfield.imaging.description import RGB, YBR_FULL, YBR_FULL_422, YBR_PARTIAL_422, PixelDescription
+from hounsfield.imaging.frames import EncodedFrame
+from hounsfield.imaging.limits import DEFAULT_LIMITS, Limits
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pixels:
+    """The stored values of one frame."""
+
+    array: NDArray[Any]
+    """Shape (rows, columns, samples), of the type allocated and with the sign of the data set; may be read-only."""
+
+    photometric: str
+    """Photometric Interpretation of the array: colour other than PALETTE COLOR has become RGB."""
+
+    description: PixelDescription
+
+
+def decode(frame: EncodedFrame, limits: Limits = DEFAULT_LIMITS) -> Pixels:
+    """Decode a frame.
+
+    Samples are cut to Bits Stored, so that overlays in the unused bits are not seen, and luminance and chrominance
+    are converted to RGB. A single bit becomes 0 or 1 in a byte.
+
+    Raises
+    ------
+    Corrupt
+        If the bytes are not what the data set and the transfer syntax say, or would take too much memory.
+    Unsupported
+        If no decoder knows the transfer syntax.
+    """
+    description = frame.description
+    if description.decoded_bytes > limits.frame_bytes:
+        raise errors.Corrupt(f"a frame of {description.decoded_bytes} bytes is over the limit")
+    codec = codecs.CODECS.get(frame.transfer_syntax_uid)
+    if codec is not None:
+        decoded = codec.decode(bytes(frame.data), description)
+    else:
+        decoded = _native(frame)
+    array = _stored_values(decoded, description)
+    return _to_rgb(array, decoded.photometric, description)
+
+
+def _native(frame: EncodedFrame) -> Decoded:
+    description = frame.description
+    data: bytes | memoryview = frame.data
+    order = ">" if frame.transfer_syntax_uid in codecs.BIG_ENDIAN_PIXELS else "<"
+    if frame.transfer_syntax_uid == codecs.DEFLATED_IMAGE_FRAME:
+        data = codecs.inflate(bytes(data), (description.frame_bits + 7) // 8)
+    elif frame.transfer_syntax_uid not in codecs.NATIVE:
+        raise errors.Unsupported(f"transfer syntax {frame.transfer_syntax_uid}")
+    if description.bits_allocated == 1:
+        array = _unpacked(data, frame.first_bit, description)
+    else:
+        array = _arranged(np.frombuffer(data, _type(description, order)), description)
+    return Decoded(array, description.photometric, description.bits_stored)
+
+
+def _type(description: PixelDescription, order: str) -> str:
+    kind = "f" if description.is_float else "i" if description.is_signed else "u"
+    return f"{order}{kind}{description.bits_allocated // 8}"
+
+
+def _unpacked(data: bytes | memoryview, first_bit: int, description: PixelDescription) -> NDArray[np.uint8]:
+    """Single bits, the first pixel in the least significant one. PS3.5 8.1.1 and D."""
+    count = description.pixels * description.samples
+    if len(data) * 8 < first_bit + count:
+        raise errors.Corrupt("a frame of single bits is too short")
+    bits = np.unpackbits(np.frombuffer(data, np.uint8), count=first_bit + count, bitorder="little")
+    return _planes(bits[first_bit:], description)
+
+
+def _arranged(raw: NDArray[Any], description: PixelDescription) -> NDArray[Any]:
+    rows, columns, samples = description.rows, description.columns, description.samples
+    if len(raw) >= rows * columns * samples:
+        return _planes(raw[: rows * columns * samples], description)
+    is_subsampled = description.photometric in (YBR_FULL_422, YBR_PARTIAL_422) and samples == 3
+    if is_subsampled and columns % 2 == 0 and len(raw) >= rows * columns * 2:
+        return colour.expand_422(raw[: rows * columns * 2], rows, columns)
+    raise errors.Corrupt(f"a frame has {len(raw)} values instead of {rows * columns * samples}")
+
+
+def _planes(raw: NDArray[Any], description: PixelDescription) -> NDArray[Any]:
+    rows, columns, samples = description.rows, description.columns, description.samples
+    if samples > 1 and description.planar == 1:
+        return raw.reshape(samples, rows, columns).transpose(1, 2, 0)
+    return raw.reshape(rows, columns, samples)
+
+
+def _stored_values(decoded: Decoded, description: PixelDescription) -> NDArray[Any]:
+    """Bring samples to the type of the data set: bits cut out, sign extended, byte order of the machine."""
+    array = decoded.array
+    if array.dtype.kind == "f" or description.is_float:
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
+    size = max(description.bits_allocated // 8, array.dtype.itemsize)
+    is_encapsulated_sign = array.dtype.kind == "i" and not description.is_signed
+    kind = "i" if description.is_signed or is_encapsulated_sign else "u"
+    array = array.astype(f"{kind}{size}", copy=False)
+    bits = 8 * size
+    stored = min(decoded.precision, bits)
+    shift = 0
+    if (
+        decoded.array.dtype.itemsize * 8 == description.bits_allocated
+        and decoded.precision == description.bits_stored
+    ):
+        shift = description.high_bit + 1 - description.bits_stored
+    if (shift or stored < bits) and description.bits_allocated > 1:
+        array = _cut(array, stored, shift)
+    return array
+
+
+def _cut(array: NDArray[Any], stored: int, shift: int) -> NDArray[Any]:
+    """Keep `stored` bits from bit `shift` on. Nothing is copied where nothing else is set, as nearly always."""
+    if shift == 0:
+        if array.dtype.kind == "u" and int(array.max()) < 1 << stored:
+            return array
+        half = 1 << (stored - 1)
+        if array.dtype.kind == "i" and -half <= int(array.min()) and int(array.max()) < half:
+            return array
+    bits = array.dtype.itemsize * 8
+    moved: NDArray[Any] = np.left_shift(array, bits - stored - shift)
+    return np.asarray(np.right_shift(moved, bits - stored, out=moved))
+
+
+def _to_rgb(array: NDArray[Any], photometric: str, description: PixelDescription) -> Pixels:
+    if description.samples != 3 or not photometric.startswith("YBR"):
+        return Pixels(array, photometric, description)
+    if array.dtype.kind != "u" or array.dtype.itemsize > 2:
+        raise errors.Unsupported(f"{photometric} with samples of type {array.dtype}")
+    if photometric in (YBR_FULL, YBR_FULL_422):
+        return Pixels(colour.ybr_full_to_rgb(array), RGB, description)
+    if photometric == YBR_PARTIAL_422 and array.dtype == np.uint8:
+        return Pixels(colour.ybr_partial_to_rgb(array), RGB, description)
+    raise errors.Unsupported(f"Photometric Interpretation {photometric} here")

@@ -1,0 +1,194 @@
+"""Taking one frame, still encoded, out of an instance's bytes. PS3.5 8 and A.4, PS3.3 C.7.6.3.
+
+Native frames are cut out by offset, encapsulated ones by `fragments`. Only the bytes of the frame are touched: from a
+memory map of a whole slide of gigabytes, a tile costs its own pages.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hounsfield import errors
+from hounsfield.dicom.dataset import Dataset
+from hounsfield.dicom.part10 import Head, read_whole
+from hounsfield.dicom.scan import Buffer
+from hounsfield.imaging import codecs
+from hounsfield.imaging.description import PixelDescription, describe, frame_count
+from hounsfield.imaging.fragments import Encapsulated, ExtendedOffsets, Span, locate_frame
+from hounsfield.imaging.limits import DEFAULT_LIMITS, Limits
+
+__all__ = ["EncodedFrame", "frame_count", "read_frame"]
+
+_EXTENDED_OFFSETS = 0x7FE00001
+_EXTENDED_LENGTHS = 0x7FE00002
+_UNDEFINED_LENGTH = 0xFFFFFFFF
+_SUBSAMPLED = ("YBR_FULL_422", "YBR_PARTIAL_422")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedFrame:
+    """One frame as it is stored: a bit stream, or native samples."""
+
+    data: bytes | memoryview
+    """Native samples may be a view of the file; an encapsulated frame's fragments are joined."""
+
+    transfer_syntax_uid: str
+    description: PixelDescription
+    number: int
+    """From 1."""
+
+    first_bit: int = 0
+    """Where a frame of single bits begins within the first byte, from its least significant bit."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the value of the pixel data is; `end` is None in encapsulated pixel data."""
+
+    data: memoryview
+    start: int
+    end: int | None
+    vr: str
+
+
+def read_frame(
+    data: Buffer,
+    head: Head,
+    number: int,
+    *,
+    description: PixelDescription | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> EncodedFrame:
+    """Take one frame out of an instance.
+
+    Parameters
+    ----------
+    data
+        The whole file, the same as given to `read_head`.
+    head
+        Its head.
+    number
+        Frame number from 1.
+    description
+        What `describe` gave for this head, to spare reading it again for every frame.
+    limits
+        What one frame may cost.
+
+    Raises
+    ------
+    NotFound
+        If there is no pixel data, or no such frame.
+    Corrupt
+        If what the data set declares is not in the bytes.
+    Unsupported
+        If the pixels are of a kind we cannot show.
+    """
+    if head.pixel_data_tag is None:
+        raise errors.NotFound("the instance has no pixel data")
+    if description is None:
+        description = describe(head.dataset, pixel_data_vr=head.pixel_data_vr or "OW")
+    if not 1 <= number <= description.number_of_frames:
+        raise errors.NotFound(f"frame {number} of {description.number_of_frames}")
+    if description.decoded_bytes > limits.frame_bytes:
+        raise errors.Corrupt(
+            f"a frame of {description.columns} columns by {description.rows} rows takes "
+            f"{description.decoded_bytes} bytes, over the limit of {limits.frame_bytes}"
+        )
+    place = _place(data, head, limits)
+    if place.end is None:
+        return _encapsulated(place, head, description, number, limits)
+    if head.transfer_syntax_uid not in codecs.NATIVE:
+        raise errors.Corrupt(
+            f"transfer syntax {head.transfer_syntax_uid} with pixel data that is not encapsulated"
+        )
+    return _native(place, place.end, head.transfer_syntax_uid, description, number)
+
+
+def _place(data: Buffer, head: Head, limits: Limits) -> _Place:
+    vr = head.pixel_data_vr or "OW"
+    offset = head.pixel_data_offset
+    if offset is None:
+        return _inflated_place(data, head, vr, limits)
+    view = memoryview(data).cast("B") if not isinstance(data, bytes) else memoryview(data)
+    # The VR is written, in the long form, in all but Implicit VR: PS3.5 7.1.2.
+    is_explicit = head.dataset.encoding.is_explicit and bytes(view[offset + 4 : offset + 6]).isalpha()
+    start = offset + (12 if is_explicit else 8)
+    if head.pixel_data_length is None or head.pixel_data_length == _UNDEFINED_LENGTH:
+        return _Place(view, start, None, vr)
+    return _Place(view, start, min(start + head.pixel_data_length, len(view)), vr)
+
+
+def _inflated_place(data: Buffer, head: Head, vr: str, limits: Limits) -> _Place:
+    """Pixel data of a Deflated Explicit VR data set, which has to be inflated up to its end. PS3.5 A.5."""
+    whole = read_whole(data, maximum_inflated=limits.frame_bytes)
+    element = head.pixel_data_tag and whole.dataset.element(head.pixel_data_tag)
+    if not element:
+        raise errors.Corrupt("the deflated data set ends before its pixel data")
+    view = memoryview(whole.dataset.buffer)
+    return _Place(view, element.offset, min(element.offset + element.length, len(view)), vr)
+
+
+def native_frame_bits(description: PixelDescription) -> int:
+    """Bits from one native frame to the next. Chrominance of 4:2:2 is shared by two pixels: PS3.3 C.7.6.3.1.2."""
+    if description.photometric in _SUBSAMPLED and description.samples == 3:
+        return description.pixels * 2 * description.bits_allocated
+    return description.frame_bits
+
+
+def _native(
+    place: _Place, end: int, transfer_syntax_uid: str, description: PixelDescription, number: int
+) -> EncodedFrame:
+    bits = native_frame_bits(description)
+    available = end - place.start
+    if description.photometric in _SUBSAMPLED and available >= _bytes(
+        description.frame_bits * description.number_of_frames
+    ):
+        # Some devices say 4:2:2 and write every pixel's own chrominance: the size tells.
+        bits = description.frame_bits
+    first_bit = bits * (number - 1)
+    begin, stop = first_bit // 8, _bytes(first_bit + bits)
+    if stop > available:
+        raise errors.Corrupt(f"frame {number} ends at byte {stop} of the pixel data, which has {available}")
+    is_swapped = transfer_syntax_uid in codecs.BIG_ENDIAN_PIXELS and place.vr == "OW"
+    if is_swapped and description.bits_allocated <= 8:
+        data: bytes | memoryview = _swapped(place, begin, stop, end)
+    else:
+        data = place.data[place.start + begin : place.start + stop]
+    return EncodedFrame(data, transfer_syntax_uid, description, number, first_bit % 8)
+
+
+def _bytes(bits: int) -> int:
+    return (bits + 7) // 8
+
+
+def _swapped(place: _Place, begin: int, stop: int, end: int) -> bytes:
+    """Small samples written as big-endian words, so that each pair of bytes is the wrong way round. PS3.5 8.1.1."""
+    first = begin & ~1
+    words = bytes(place.data[place.start + first : min(place.start + stop + (stop & 1), end)])
+    words += b"\0" * (len(words) & 1)
+    return np.frombuffer(words, "<u2").byteswap().tobytes()[begin - first : stop - first]
+
+
+def _encapsulated(
+    place: _Place, head: Head, description: PixelDescription, number: int, limits: Limits
+) -> EncodedFrame:
+    codec = codecs.CODECS.get(head.transfer_syntax_uid)
+    encapsulated = Encapsulated(
+        data=place.data,
+        start=place.start,
+        frames=description.number_of_frames,
+        begins_frame=codec.begins_frame if codec else None,
+        extended=_extended_offsets(head.dataset),
+    )
+    spans = locate_frame(encapsulated, number, limits)
+    return EncodedFrame(_joined(place.data, spans), head.transfer_syntax_uid, description, number)
+
+
+def _extended_offsets(dataset: Dataset) -> ExtendedOffsets | None:
+    if _EXTENDED_OFFSETS not in dataset:
+        return None
+    return ExtendedOffsets(dataset.raw(_EXTENDED_OFFSETS), dataset.raw(_EXTENDED_LENGTHS))
+
+
+def _joined(data: memoryview, spans: list[Span]) -> bytes:
+    return b"".join(data[begin:end] for begin, end in spans)

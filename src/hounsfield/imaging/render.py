@@ -1,0 +1,203 @@
+"""From pixels to an image for a screen or a file: stretched, windowed, resized, clipped. PS3.3 C.11.
+
+Images are shape (rows, columns) for grey levels, (rows, columns, 3) for RGB.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hounsfield import errors
+from hounsfield.imaging import colour
+from hounsfield.imaging.decode import Pixels
+from hounsfield.imaging.description import MONOCHROME1, PALETTE_COLOR
+from hounsfield.imaging.display import Display, default_window
+from hounsfield.imaging.limits import DEFAULT_LIMITS, Limits
+from hounsfield.imaging.lut import Window, grey_levels
+
+_BLUR = (1, 4, 6, 4, 1)
+_FLOAT_MAX = 1e300  # so that a range of values is still finite
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Where an image has to fit in, keeping its aspect ratio; 0 where a side does not matter."""
+
+    width: int = 0
+    height: int = 0
+    is_smooth: bool = False
+    """Whether to blur an image before it is made smaller, against jagged lines."""
+
+
+AS_IT_IS = Box()
+
+
+def preview(pixels: Pixels) -> NDArray[np.uint8]:
+    """Stretch a frame's own range of values to all grey levels; colour is kept.
+
+    A constant frame is black. MONOCHROME1 is inverted.
+    """
+    if _is_colour(pixels):
+        return _colour(pixels)
+    grey = _stretched(_grey(pixels))
+    return np.subtract(255, grey, out=grey) if pixels.photometric == MONOCHROME1 else grey
+
+
+def render(
+    pixels: Pixels,
+    display: Display,
+    *,
+    window: Window | None = None,
+    box: Box = AS_IT_IS,
+    limits: Limits = DEFAULT_LIMITS,
+) -> NDArray[np.uint8]:
+    """Show a frame as its data set asks.
+
+    Parameters
+    ----------
+    pixels
+        The frame.
+    display
+        What its data set says, by `display.read_display`.
+    window
+        The caller's own window instead, in the units of the modality.
+    box
+        The size wanted.
+    limits
+        How large it may be.
+
+    Raises
+    ------
+    Unsupported
+        If the image asked for is larger than `limits` allow.
+    """
+    shape = _fitted(pixels.array.shape[:2], box, limits)
+    if _is_colour(pixels):
+        return _resized(_colour(pixels), shape, is_smooth=box.is_smooth)
+    stored = _grey(pixels)
+    if not box.is_smooth:
+        stored = _resized(stored, shape, is_smooth=False)
+    voi = window or display.voi
+    if voi is None and stored.dtype.itemsize > 2:
+        grey = _stretched(stored)  # a window over all of 32 bits shows nothing of a dose
+    else:
+        grey = grey_levels(
+            stored, display.modality, voi or default_window(pixels.description, display.modality)
+        )
+    grey = _resized(grey, shape, is_smooth=box.is_smooth)
+    return np.subtract(255, grey) if pixels.photometric == MONOCHROME1 else grey
+
+
+def clip_uint8(pixels: Pixels) -> NDArray[np.uint8]:
+    """Give stored grey values cut to 0..255; `Unsupported` in colour."""
+    return _clipped(pixels, np.dtype(np.uint8))
+
+
+def clip_uint16(pixels: Pixels) -> NDArray[np.uint16]:
+    """Give stored grey values cut to 0..65535; `Unsupported` in colour."""
+    return _clipped(pixels, np.dtype(np.uint16))
+
+
+def clip_int16(pixels: Pixels) -> NDArray[np.int16]:
+    """Give stored grey values cut to -32768..32767; `Unsupported` in colour."""
+    return _clipped(pixels, np.dtype(np.int16))
+
+
+def _clipped(pixels: Pixels, dtype: np.dtype[Any]) -> NDArray[Any]:
+    if _is_colour(pixels):
+        raise errors.Unsupported("stored values of a colour image")
+    stored = _grey(pixels)
+    if stored.dtype.kind == "f":
+        stored = np.nan_to_num(stored)
+    bounds = np.iinfo(dtype)
+    own = np.iinfo(stored.dtype) if stored.dtype.kind in "ui" else None
+    low, high = int(bounds.min), int(bounds.max)
+    if own is not None:
+        low, high = max(low, int(own.min)), min(high, int(own.max))
+    clipped: NDArray[Any] = np.clip(stored, low, high).astype(dtype)
+    return clipped
+
+
+def _is_colour(pixels: Pixels) -> bool:
+    return pixels.array.shape[2] == 3 or pixels.photometric == PALETTE_COLOR
+
+
+def _colour(pixels: Pixels) -> NDArray[np.uint8]:
+    if pixels.photometric == PALETTE_COLOR:
+        if pixels.description.palette is None:
+            raise errors.Corrupt("PALETTE COLOR without a palette")
+        return colour.apply_palette(pixels.array, pixels.description.palette)
+    array = pixels.array
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind != "u":
+        raise errors.Unsupported(f"colour with samples of type {array.dtype}")
+    return (array >> max(pixels.description.bits_stored - 8, 0)).astype(np.uint8)
+
+
+def _grey(pixels: Pixels) -> NDArray[Any]:
+    """Stored values, shape (rows, columns); single bits are 0 and 255."""
+    grey = pixels.array[..., 0]
+    return grey * np.uint8(255) if pixels.description.bits_allocated == 1 else grey
+
+
+def _stretched(stored: NDArray[Any]) -> NDArray[np.uint8]:
+    if stored.dtype.kind == "f":
+        finite = stored[np.isfinite(stored)]
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+        low, high = max(low, -_FLOAT_MAX), min(high, _FLOAT_MAX)
+        stored = np.clip(np.nan_to_num(stored.astype(np.float64), nan=low), low, high)
+    else:
+        low, high = int(stored.min()), int(stored.max())
+    if low == high:
+        return np.zeros(stored.shape, np.uint8)
+    # In single precision the levels of 16-bit values are exact, and it is several times faster than a table.
+    precision = np.float32 if stored.dtype.itemsize <= 2 else np.float64
+    levels = np.subtract(stored, precision(low), dtype=precision)
+    np.multiply(levels, precision(255 / (high - low)), out=levels)
+    np.add(levels, precision(0.5), out=levels)
+    stretched: NDArray[np.uint8] = levels.astype(np.uint8)
+    return stretched
+
+
+def _fitted(shape: tuple[int, ...], box: Box, limits: Limits) -> tuple[int, int]:
+    """Rows and columns of the largest image of the same aspect ratio in the box."""
+    rows, columns = shape
+    factors = [side / own for side, own in ((box.width, columns), (box.height, rows)) if side > 0]
+    if not factors:
+        return rows, columns
+    factor = min(factors)
+    fitted = max(int(rows * factor + 0.5), 1), max(int(columns * factor + 0.5), 1)
+    if fitted[0] * fitted[1] > limits.image_pixels:
+        raise errors.Unsupported(f"an image of {fitted[1]} columns by {fitted[0]} rows")
+    return fitted
+
+
+def _resized(image: NDArray[Any], shape: tuple[int, int], *, is_smooth: bool) -> NDArray[Any]:
+    """Take the nearest pixel, of the image blurred if it shrinks and shall be smooth."""
+    rows, columns = image.shape[:2]
+    if (rows, columns) == shape:
+        return image
+    if is_smooth and (shape[0] < rows or shape[1] < columns):
+        image = _blurred(image)
+    return image[_nearest(rows, shape[0])[:, np.newaxis], _nearest(columns, shape[1])]
+
+
+def _nearest(source: int, target: int) -> NDArray[np.intp]:
+    """For every target index the source index whose pixel holds the centre of the target's."""
+    return ((2 * np.arange(target) + 1) * source // (2 * target)).astype(np.intp)
+
+
+def _blurred(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Blur with the binomial kernel of 5 by 5; the border is repeated outwards."""
+    wide = image.astype(np.uint16)
+    for axis in (0, 1):
+        length = wide.shape[axis]
+        total = np.zeros_like(wide)
+        for offset, weight in enumerate(_BLUR, start=-2):
+            total += weight * wide.take(np.clip(np.arange(length) + offset, 0, length - 1), axis=axis)
+        wide = total
+    blurred: NDArray[np.uint8] = (wide >> 8).astype(np.uint8)
+    return blurred
