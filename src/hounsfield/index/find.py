@@ -149,9 +149,7 @@ def _tag_columns(level: Level) -> str:
     return "".join(f", {column}" for column in [patient, *others])
 
 
-def _constrain(
-    tx: Transaction, plan: _Plan, constraint: Constraint, level: Level, main_tags: MainTags
-) -> None:
+def _constrain(plan: _Plan, constraint: Constraint, level: Level, main_tags: MainTags) -> None:
     tag = constraint.tag
     if tag == MODALITIES_IN_STUDY:
         _constrain_modalities(plan, constraint, level)
