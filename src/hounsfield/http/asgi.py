@@ -1,0 +1,279 @@
+"""The ASGI 3 application: the one asynchronous place.
+
+The protocol is https://asgi.readthedocs.io/en/latest/specs/www.html
+
+Handlers are plain functions. Those that only read memory or the index run right here on the event loop; all others,
+and every access to a disk, in a bounded pool of threads.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any
+
+from hounsfield.errors import ArchiveError, TimedOut
+from hounsfield.http.auth import Denied, Doorkeeper
+from hounsfield.http.bodies import (
+    CHUNK_SIZE,
+    Disconnected,
+    FileSource,
+    IteratorSource,
+    Receive,
+    Source,
+    SpooledSource,
+    TooLarge,
+    read_whole,
+    receive_body,
+)
+from hounsfield.http.dispatch import Dispatcher, describe, find, perform
+from hounsfield.http.messages import FileBody, Header, Request, Response
+from hounsfield.http.negotiation import compress
+from hounsfield.http.options import HttpOptions
+from hounsfield.http.routing import Found
+from hounsfield.store.spool import Spool, SpoolFile
+
+_log = logging.getLogger("hounsfield.http")
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+RequestFilter = Callable[[Request], bool]
+
+_NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
+_CLOSE: Header = (b"connection", b"close")
+# A refused body up to here is read and dropped, which lets the client see the answer.
+_DRAINED_BYTES = 16 * 1024 * 1024
+
+
+class Application:
+    """Serves a dispatcher. One event loop may call it, from any number of connections."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        options: HttpOptions,
+        spool: Spool,
+        filters: Sequence[RequestFilter] = (),
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._options = options
+        self._spool = spool
+        self._filters = tuple(filters)
+        self._doorkeeper = Doorkeeper(options.access)
+        self._pool: Executor = ThreadPoolExecutor(options.threads, thread_name_prefix="HTTP")
+        self.standing_headers = _standing_headers(options)
+
+    def close(self) -> None:
+        """Let the worker threads go, once nobody calls the application any more."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        request = _read_head(scope)
+        refused = await self._refuse(request)
+        found = find(self._dispatcher, request) if refused is None else refused
+        if isinstance(found, Response):
+            await self._send_small(send, request, found)
+            return
+        if request.method != "GET" and not await self._take_body(request, receive, send):
+            return
+        try:
+            if found.is_inline and not isinstance(request.body, SpoolFile):
+                response = self._answer(request, found)
+            else:
+                loop = asyncio.get_running_loop()
+                response = await loop.run_in_executor(self._pool, self._answer, request, found)
+            if isinstance(response.body, bytes):
+                await self._send_small(send, request, response)
+            else:
+                await self._send_large(send, receive, request, response, scope["http_version"])
+        finally:
+            if isinstance(request.body, SpoolFile):
+                self._pool.submit(request.body.close)
+
+    def answer_at_once(self, request: Request) -> Response | None:
+        """The answer to a GET, if it takes neither a thread nor a body: for servers that can skip the rest of ASGI.
+
+        Nothing has happened if it is None, except that `request` may have got its user and values.
+        """
+        if self._filters:
+            return None
+        admitted = self._doorkeeper.admit(request.remote_ip, request.headers.get("authorization"))
+        if isinstance(admitted, Denied):
+            return Response(401, admitted.headers)
+        request.username = admitted
+        found = find(self._dispatcher, request)
+        if isinstance(found, Response):
+            return found
+        if not found.is_inline or request.method != "GET":
+            return None
+        response = self._answer(request, found)
+        return response if isinstance(response.body, bytes) else None
+
+    def _answer(self, request: Request, found: Found) -> Response:
+        """Run the handler; in a worker thread unless it is inline."""
+        response = perform(self._dispatcher, request, found)
+        if isinstance(response.body, FileBody) and response.body.length <= CHUNK_SIZE:
+            try:
+                data = read_whole(response.body)
+            except ArchiveError as error:
+                return describe(self._dispatcher, request, error)
+            response = Response(response.status, response.headers, data)
+        if self._options.is_compressed and "accept-encoding" in request.headers:
+            return compress(response, request.headers["accept-encoding"])
+        return response
+
+    async def _refuse(self, request: Request) -> Response | None:
+        """The answer to a client that may not come in, or may not do this."""
+        admitted = self._doorkeeper.admit(request.remote_ip, request.headers.get("authorization"))
+        if isinstance(admitted, Denied):
+            return Response(401, admitted.headers)
+        request.username = admitted
+        if not self._filters:
+            return None
+        loop = asyncio.get_running_loop()
+        allowed = await loop.run_in_executor(self._pool, self._passes_filters, request)
+        return allowed if isinstance(allowed, Response) else None
+
+    def _passes_filters(self, request: Request) -> Response | None:
+        try:
+            return None if all(passes(request) for passes in self._filters) else Response(403)
+        except ArchiveError as error:
+            return describe(self._dispatcher, request, error)
+
+    async def _take_body(self, request: Request, receive: Receive, send: Send) -> bool:
+        """Read the body into the request; answer and say no where that fails."""
+        length = request.headers.get("content-length", "")
+        limit = self._options.maximum_body_bytes
+        if length in ("", "0") and "transfer-encoding" not in request.headers:
+            return True
+        try:
+            if limit and length.isdigit() and int(length[:19]) > limit:
+                raise TooLarge
+            request.body = await receive_body(receive, self._spool, self._pool, self._options)
+        except Disconnected:
+            return False
+        except TooLarge:
+            await self._send_small(send, request, Response(413, (_CLOSE,)))
+            return False
+        except TimedOut:
+            await self._send_small(send, request, Response(408, (_CLOSE,)))
+            return False
+        except ArchiveError as error:
+            refusal = describe(self._dispatcher, request, error)
+            closing = Response(refusal.status, (*refusal.headers, _CLOSE), refusal.body)
+            await self._send_small(send, request, closing)
+            return False
+        return True
+
+    async def _send_small(self, send: Send, request: Request, response: Response) -> None:
+        body = response.body if isinstance(response.body, bytes) else b""
+        headers = [*response.headers, (b"content-length", b"%d" % len(body)), *self.standing_headers]
+        if response.status in (401, 403, 404, 405) and _declared_length(request) > _DRAINED_BYTES:
+            headers.append(_CLOSE)
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _send_large(
+        self, send: Send, receive: Receive, request: Request, response: Response, http_version: str
+    ) -> None:
+        """Stream a body, one piece read while the one before is sent; stop when the client is gone."""
+        loop = asyncio.get_running_loop()
+        stream = _Stream(self._pool)
+        watch = loop.create_task(_until_gone(receive))
+        try:
+            try:
+                length = await loop.run_in_executor(
+                    self._pool, stream.open, response, self._spool if http_version == "1.0" else None
+                )
+                piece = await stream.ask()
+            except ArchiveError as error:
+                await self._send_small(send, request, describe(self._dispatcher, request, error))
+                return
+            headers = self._large_headers(response, length)
+            await send({"type": "http.response.start", "status": response.status, "headers": headers})
+            while piece and not watch.done():
+                following = stream.ask()
+                async with asyncio.timeout(self._options.send_timeout_seconds):
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                piece = await following
+            if not watch.done():
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            watch.cancel()
+            stream.close()
+
+    def _large_headers(self, response: Response, length: int | None) -> list[Header]:
+        if length is None:
+            return [*response.headers, _NOSNIFF, _CLOSE]
+        return [*response.headers, (b"content-length", b"%d" % length), *self.standing_headers]
+
+
+class _Stream:
+    """A source read in a pool, closed there too once no read is running."""
+
+    def __init__(self, pool: Executor) -> None:
+        self._pool = pool
+        self._source: Source | None = None
+        self._pending: asyncio.Future[bytes] | None = None
+
+    def open(self, response: Response, spool: Spool | None) -> int | None:
+        """Open the body of `response`, through `spool` if its length must be known; give the length if it is."""
+        if isinstance(response.body, FileBody):
+            self._source = FileSource(response.body)
+            return response.body.length
+        source = IteratorSource(iter((response.body,)) if isinstance(response.body, bytes) else response.body)
+        self._source = source
+        if spool is None:
+            return None
+        spooled = SpooledSource(source, spool)
+        self._source = spooled
+        return spooled.length
+
+    def ask(self) -> "asyncio.Future[bytes]":
+        """The next piece, to be awaited before asking again."""
+        if self._source is None:
+            raise RuntimeError("Asked before open")
+        self._pending = asyncio.get_running_loop().run_in_executor(self._pool, self._source.read)
+        return self._pending
+
+    def close(self) -> None:
+        """Release the source."""
+        if self._source is None:
+            return
+        release, pool = self._source.close, self._pool
+        if self._pending is None or self._pending.done():
+            pool.submit(release)
+        else:
+            self._pending.add_done_callback(lambda _: pool.submit(release))
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _read_head(scope: Scope) -> Request:
+    client = scope["client"]
+    return Request(
+        scope["method"],
+        scope["raw_path"].decode("latin-1"),
+        scope["query_string"].decode("latin-1"),
+        {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
+        remote_ip=client[0] if client else "127.0.0.1",
+        is_secure=scope["scheme"] == "https",
+    )
+
+
+def _declared_length(request: Request) -> int:
+    length = request.headers.get("content-length", "0")
+    return int(length[:19]) if length.isdigit() else 0
+
+
+def _standing_headers(options: HttpOptions) -> tuple[Header, ...]:
+    if not options.is_kept_alive:
+        return (_NOSNIFF, _CLOSE)
+    seconds = options.keep_alive_timeout_seconds
+    return (_NOSNIFF, (b"connection", b"keep-alive"), (b"keep-alive", b"timeout=%d" % seconds))

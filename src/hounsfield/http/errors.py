@@ -1,0 +1,78 @@
+"""The ten errors, narrowed to what a client of this interface distinguishes.
+
+Every class here has a line in `status`; rooms below raise the ten, or their own subclasses of them.
+"""
+
+from hounsfield.errors import BadRequest, Conflict, Corrupt, NotFound, Refused, Unsupported
+
+
+class NoAnswer(NotFound):
+    """There is nothing to say: a bare 404, or a bare 400 for a POST."""
+
+
+class UnknownResource(NotFound):
+    """No route, or no patient, study, series, instance of that name."""
+
+
+class InexistentItem(NotFound):
+    """A name that was never heard of: metadata, attachment, modality, job output."""
+
+
+class InexistentFile(NotFound):
+    """A file that should be there is not."""
+
+
+class InexistentTag(NotFound):
+    """The data set lacks a tag that was needed."""
+
+
+class ParameterOutOfRange(BadRequest):
+    """A parameter has an impossible value."""
+
+
+class BadParameterType(BadRequest):
+    """A parameter has the wrong type."""
+
+
+class BadFileFormat(Corrupt):
+    """The body is not in the format that was expected."""
+
+
+class BadJson(Corrupt):
+    """The body is not JSON."""
+
+
+class UnknownDicomTag(BadRequest):
+    """The name of a tag that is in no dictionary."""
+
+
+class BadSequenceOfCalls(BadRequest):
+    """It makes no sense in this order."""
+
+
+class Forbidden(Refused):
+    """Nobody may do this, or it is switched off: a bare 403."""
+
+
+class ReadOnly(Refused):
+    """The archive takes no changes."""
+
+
+class RangeNotSatisfiable(BadRequest):
+    """The bytes asked for are not there."""
+
+
+class NotAcceptable(BadRequest):
+    """Nothing we can answer is acceptable to the client."""
+
+
+class UnsupportedMediaType(Unsupported):
+    """The body is of a type we do not take, or the pixels cannot be shown: a bare 415."""
+
+
+class WrongRevision(Conflict):
+    """Somebody else wrote in between."""
+
+
+class ProtocolViolation(BadRequest):
+    """The client breaks a rule of the protocol."""

@@ -1,0 +1,184 @@
+"""Which handler answers a path.
+
+Patterns are literal components, `{name}` for one component and a final `{name...}` for all that is left. A literal
+wins over a capture; of two routes with the same method and pattern the later one wins, so that an extension may
+override what is built in.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from hounsfield.http.errors import NoAnswer, UnknownResource
+from hounsfield.http.messages import Request, Response, answer_json, components
+
+Handler = Callable[[Request], Response]
+
+METHODS = ("GET", "POST", "PUT", "DELETE")
+# Verbs of WebDAV: unknown outside its folder, while any other verb is a bad request.
+WEBDAV_METHODS = frozenset(("OPTIONS", "HEAD", "PROPFIND", "PROPPATCH", "LOCK", "UNLOCK", "MKCOL"))
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A handler and what leads to it.
+
+    `is_inline` claims that the handler reads only memory or the index, quickly: it is then run on the event loop
+    instead of a worker thread.
+    """
+
+    method: str
+    pattern: str
+    handler: Handler
+    is_inline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressionRoute:
+    """A regular expression over the whole path, for any method, asked before every `Route`.
+
+    Its groups are given as the values `"0"`, `"1"`, ... in order.
+    """
+
+    expression: re.Pattern[str]
+    handler: Handler
+    is_inline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The handler for one request, and what its pattern captured."""
+
+    handler: Handler
+    values: Mapping[str, str]
+    is_inline: bool
+
+
+@dataclass(slots=True)
+class _Node:
+    children: dict[str, "_Node"] = field(default_factory=dict)
+    capture: "_Node | None" = None
+    routes: dict[str, tuple[Route, tuple[str, ...]]] = field(default_factory=dict)
+    rest: dict[str, tuple[Route, tuple[str, ...]]] = field(default_factory=dict)
+
+
+class Router:
+    """The tree of all routes; built once, then only read."""
+
+    def __init__(self, routes: Iterable[Route], expressions: Iterable[ExpressionRoute] = ()) -> None:
+        self.routes = tuple(routes)
+        self._expressions = tuple(expressions)
+        self._root = _Node()
+        self._literal: dict[tuple[str, str], Found] = {}
+        for route in self.routes:
+            self._add(route)
+
+    def find(self, method: str, path: str) -> Found:
+        """The handler for a method and a path as sent.
+
+        A path that only leads to deeper ones answers GET with their names; an unsupported method is answered 405.
+
+        Raises
+        ------
+        UnknownResource
+            If nothing is there.
+        NoAnswer
+            The same, for a verb of WebDAV.
+        """
+        if not self._expressions:
+            known = self._literal.get((method, path))
+            if known is not None:
+                return known
+        parts = components(path)
+        for route in self._expressions:
+            match = route.expression.fullmatch("/" + "/".join(parts))
+            if match is not None:
+                groups = {str(i): value or "" for i, value in enumerate(match.groups())}
+                return Found(route.handler, groups, route.is_inline)
+        captured: list[str] = []
+        return self._match(method, parts, captured)
+
+    def _add(self, route: Route) -> None:
+        names: list[str] = []
+        node = self._root
+        parts = components(route.pattern)
+        for part in parts:
+            if part.endswith("...}"):
+                names.append(part[1:-4])
+                node.rest[route.method] = (route, tuple(names))
+                return
+            if part.startswith("{"):
+                names.append(part[1:-1])
+                node.capture = node.capture or _Node()
+                node = node.capture
+            else:
+                node = node.children.setdefault(part, _Node())
+        node.routes[route.method] = (route, tuple(names))
+        if not names:
+            self._literal[route.method, "/" + "/".join(parts)] = Found(route.handler, {}, route.is_inline)
+
+    def _match(self, method: str, parts: list[str], captured: list[str]) -> Found:
+        node = _deepest(self._root, parts, 0, captured)
+        if node is None:
+            if method in WEBDAV_METHODS:
+                raise NoAnswer
+            raise UnknownResource
+        routes, names = node
+        chosen = routes.get(method)
+        if chosen is not None:
+            route, keys = chosen
+            return Found(route.handler, dict(zip(keys, captured, strict=True)), route.is_inline)
+        if method == "GET" and names:
+            return Found(_Directory(names), {}, True)
+        if method in WEBDAV_METHODS:
+            raise NoAnswer
+        allowed = [m for m in METHODS if m in routes or (m == "GET" and names)]
+        return Found(_NotAllowed(allowed), {}, True)
+
+
+_Routes = dict[str, tuple[Route, tuple[str, ...]]]
+
+
+def _deepest(
+    node: _Node, parts: list[str], at: int, captured: list[str]
+) -> tuple[_Routes, tuple[str, ...]] | None:
+    """The routes at the end of `parts` and the names below it, a literal tried before a capture."""
+    if at == len(parts):
+        names = tuple(node.children)
+        if node.routes or names:
+            return node.routes, names
+        if node.rest:
+            captured.append("")
+            return node.rest, ()
+        return None
+    child = node.children.get(parts[at])
+    if child is not None:
+        found = _deepest(child, parts, at + 1, captured)
+        if found is not None:
+            return found
+    if node.capture is not None:
+        captured.append(parts[at])
+        found = _deepest(node.capture, parts, at + 1, captured)
+        if found is not None:
+            return found
+        captured.pop()
+    if node.rest:
+        captured.append("/".join(parts[at:]))
+        return node.rest, ()
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Directory:
+    names: tuple[str, ...]
+
+    def __call__(self, _request: Request) -> Response:
+        return answer_json(sorted(self.names))
+
+
+@dataclass(frozen=True, slots=True)
+class _NotAllowed:
+    allowed: list[str]
+
+    def __call__(self, _request: Request) -> Response:
+        return Response(405, ((b"allow", ",".join(self.allowed).encode()),))
