@@ -11,6 +11,8 @@ from hounsfield.dicom.tags import PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET, 
 from hounsfield.dicom.values import KINDS, Kind, Numbers, decode_text, number_text, numbers, tags_text
 from hounsfield.errors import Corrupt
 
+_LONGEST_CREATOR = 256
+
 
 class Element(NamedTuple):
     """One element: its VR, and where its value is in the data set's buffer, in bytes."""
@@ -86,7 +88,7 @@ class Dataset:
             if place is None and self.parent is not None:
                 self._character_set = self.parent.character_set
             else:
-                raw = b"" if place is None else self._bytes(place)
+                raw = b"" if place is None else self._bytes((place[0], place[1], min(place[2], 1024)))
                 self._character_set = CharacterSet.parse(raw.decode("latin_1"), self.default_encoding)
         return self._character_set
 
@@ -116,7 +118,10 @@ class Dataset:
         """Give the creator of a private tag's block. PS3.5 7.8.1."""
         if not tag & 0x10000 or tag & 0xFFFF < 0x1000:
             return None
-        return self.text((tag & 0xFFFF0000) | (tag >> 8 & 0xFF))
+        reservation = (tag & 0xFFFF0000) | (tag >> 8 & 0xFF)
+        place = self.elements.get(reservation)
+        # A name of more than 64 characters is no LO; reading it anew for each attribute would take long.
+        return None if place is None or place[2] > _LONGEST_CREATOR else self.text(reservation)
 
     def raw(self, tag: Tag) -> bytes:
         """Give the bytes of a value, undecoded and with their padding; empty if the element is absent.

@@ -13,7 +13,15 @@ from hounsfield.dicom.dataset import Dataset
 from hounsfield.dicom.dictionary import lookup
 from hounsfield.dicom.scan import RawPlace
 from hounsfield.dicom.tags import DOUBLE_FLOAT_PIXEL_DATA, FLOAT_PIXEL_DATA, PIXEL_DATA, Tag, format_tag
-from hounsfield.dicom.values import KINDS, NUMBER_FORMATS, Kind, number_text, tags_text, trim
+from hounsfield.dicom.values import (
+    KINDS,
+    NUMBER_FORMATS,
+    Kind,
+    is_surely_longer,
+    number_text,
+    tags_text,
+    trim,
+)
 from hounsfield.errors import Corrupt
 
 JsonValue = str | None | list["JsonObject"] | dict[str, "JsonValue"]
@@ -22,8 +30,6 @@ JsonObject = dict[str, JsonValue]
 MAXIMUM_CHARACTERS = 256
 # The elements one answer may have, those of all items together: a few seconds, about a gigabyte.
 MAXIMUM_ELEMENTS = 2_000_000
-# No character set needs more bytes a character, escapes included.
-_BYTES_A_CHARACTER = 10
 # From this many numbers on, their text is surely longer than the limit.
 _SURELY_TOO_LONG = MAXIMUM_CHARACTERS // 2 + 1
 _PIXEL_TAGS = frozenset((PIXEL_DATA, FLOAT_PIXEL_DATA, DOUBLE_FLOAT_PIXEL_DATA))
@@ -157,9 +163,9 @@ class _Walk:
         return self._limited(tag, number_text(raw, vr, is_big_endian=is_big_endian))
 
     def _text(self, dataset: Dataset, tag: Tag, vr: str) -> str | None:
-        """A text, or None if it is surely too long, without decoding what may be megabytes."""
-        raw = dataset.raw(tag).rstrip(b" \0")
-        if len(raw) > MAXIMUM_CHARACTERS * _BYTES_A_CHARACTER and tag not in self.ignored:
+        """A text, or None if it is surely too long."""
+        raw = dataset.raw(tag)
+        if tag not in self.ignored and is_surely_longer(raw, MAXIMUM_CHARACTERS):
             return None
         return trim(dataset.character_set.decode(raw, vr), vr)
 

@@ -10,7 +10,7 @@ from hounsfield.dicom import json
 from hounsfield.dicom.dataset import Dataset
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.tags import Tag, format_tag
-from hounsfield.dicom.values import KINDS, Kind
+from hounsfield.dicom.values import KINDS, Kind, is_surely_longer
 
 MAXIMUM_CHARACTERS = json.MAXIMUM_CHARACTERS
 
@@ -115,6 +115,8 @@ def extract(dataset: Dataset, level: Level, main_tags: MainTags = DEFAULT_MAIN_T
     found: dict[str, str] = {}
     for tag, key in _keyed(main_tags.by_level[level]):
         if tag not in elements:
+            continue
+        if elements[tag][2] > MAXIMUM_CHARACTERS and is_surely_longer(dataset.raw(tag), MAXIMUM_CHARACTERS):
             continue
         text = dataset.text(tag)
         if text is None or len(text) > MAXIMUM_CHARACTERS:

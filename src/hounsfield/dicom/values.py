@@ -69,6 +69,9 @@ NUMBER_FORMATS = MappingProxyType(
 )
 _AFTER_NUL = re.compile(r"\0[^\\]*")
 
+# No character set needs more, escapes included.
+_BYTES_A_CHARACTER = 10
+
 Numbers = tuple[int, ...] | tuple[float, ...]
 
 _ONE_UNSIGNED_SHORT = (Struct("<H"), Struct(">H"))
@@ -81,6 +84,12 @@ def decode_text(raw: bytes, vr: str, character_set: CharacterSet) -> str:
     'DOE^JOHN'
     """
     return trim(character_set.decode(raw, vr), vr)
+
+
+def is_surely_longer(raw: bytes, characters: int) -> bool:
+    """Whether a text has more characters than that, told without decoding what may be megabytes."""
+    limit = characters * _BYTES_A_CHARACTER
+    return len(raw) > limit and len(raw.rstrip(b" \0")) > limit
 
 
 def trim(text: str, vr: str) -> str:
