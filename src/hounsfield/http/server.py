@@ -1,5 +1,6 @@
 """The HTTP server: listening sockets, TLS, and uvicorn in a thread of its own."""
 
+import asyncio
 import logging
 import socket
 import ssl
@@ -58,7 +59,7 @@ class HttpServer:
         context = tls_context(self._options.tls) if self._options.tls is not None else None
         sockets = listen(self._options.bind_addresses, self._options.port)
         self.port = sockets[0].getsockname()[1]
-        server = uvicorn.Server(_configuration(self._application, self._options, context))
+        server = _Server(_configuration(self._application, self._options, context))
         thread = threading.Thread(target=_run, args=(server, sockets), name="HTTP", daemon=True)
         thread.start()
         while not server.started and thread.is_alive():
@@ -171,6 +172,19 @@ def _configuration(
         timeout_graceful_shutdown=options.shutdown_timeout_seconds,
         ssl_context_factory=give_context if context is not None else None,
     )
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, which on running out of patience leaves connections half open."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=1.0)
+        while self.server_state.connections:
+            await asyncio.sleep(0)
 
 
 def _run(server: uvicorn.Server, sockets: list[socket.socket]) -> None:
