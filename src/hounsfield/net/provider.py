@@ -1,0 +1,277 @@
+"""The provider of one association: negotiates, then has services respond to requests until the release."""
+
+import logging
+import threading
+from collections.abc import Callable
+from enum import Enum, auto
+
+from hounsfield.errors import ArchiveError, Cancelled, Corrupt, PeerFailure, Refused, StorageFull, TimedOut
+from hounsfield.net.association import Association, AssociationAborted
+from hounsfield.net.dimse import (
+    DATA_SET_FOLLOWS,
+    NO_DATA_SET,
+    CommandField,
+    CommandSet,
+    CommandValue,
+    Status,
+)
+from hounsfield.net.messages import (
+    Request,
+    Response,
+    Responses,
+    Service,
+    SubOperation,
+    is_pending,
+    read_request,
+    response_command,
+)
+from hounsfield.net.negotiation import Acceptance, Policy, Refusal, answer
+from hounsfield.net.pdu import Abort, AbortReason, AbortSource, AssociateReject, ReleaseResponse
+from hounsfield.net.upper_layer import AssociateIndicated
+
+_log = logging.getLogger("hounsfield.dicom")
+
+_ERROR_COMMENT_LENGTH = 64
+_LINGER_WHEN_STOPPING_SECONDS = 1.0
+
+
+class _Stage(Enum):
+    """What the thread of an association is doing, which decides how it is stopped."""
+
+    OPENING = auto()
+    WAITING = auto()
+    WORKING = auto()
+    ENDING = auto()
+
+
+class Provider:
+    """Serves one connection on one thread, by `run`; `stop` and `cut` are for other threads."""
+
+    def __init__(
+        self,
+        association: Association,
+        ip: str,
+        number: int,
+        policy: Callable[[], Policy],
+        maximum_pdu_length: int,
+        admit: Callable[["Provider"], bool],
+    ) -> None:
+        self._association = association
+        self._ip = ip
+        self._number = number
+        self._policy = policy
+        self._maximum_pdu_length = maximum_pdu_length
+        self._admit = admit
+        self._lock = threading.Lock()
+        self._stage = _Stage.OPENING
+        self._is_stopping = False
+        self._served = 0
+        self._message_id = 0
+
+    # For other threads.
+
+    def stop(self) -> None:
+        """Finish the message in progress, then end; nothing is waited for here."""
+        with self._lock:
+            self._is_stopping = True
+            if self._stage is _Stage.WAITING and not self._association.is_amid_message:
+                self._association.transport.wake()
+            elif self._stage in (_Stage.OPENING, _Stage.ENDING):
+                self._association.transport.cut()
+
+    def cut(self) -> None:
+        """End at once."""
+        self._association.transport.cut()
+
+    # The thread of the association.
+
+    def run(self) -> None:
+        """Serve the connection until it ends; raises nothing."""
+        association = self._association
+        outcome = "released"
+        try:
+            association.transport.handshake()
+            acceptance = self._open()
+            if acceptance is None:
+                outcome = "rejected"
+            elif not self._serve(acceptance):
+                outcome = "stopped with the server"
+        except (AssociationAborted, TimedOut) as error:
+            outcome = str(error)
+            association.abort()
+        except ArchiveError as error:
+            outcome = str(error)
+            is_protocol = isinstance(error, Corrupt)
+            reason = Abort(AbortSource.SERVICE_PROVIDER, AbortReason.INVALID_PARAMETER_VALUE)
+            association.abort(reason if is_protocol else None)
+        except Exception:  # noqa: BLE001  # The rim of every association.
+            _log.exception("Association %d: unexpected error", self._number)
+            outcome = "failed"
+            association.abort()
+        finally:
+            self._enter(_Stage.ENDING)
+            association.close(_LINGER_WHEN_STOPPING_SECONDS if self._is_stopping else None)
+            _log.info(
+                "Association %d from %s closed after %d requests: %s",
+                self._number,
+                self._ip,
+                self._served,
+                outcome,
+            )
+
+    def _enter(self, stage: _Stage) -> bool:
+        """Say what comes now; False if the server is being stopped."""
+        with self._lock:
+            self._stage = stage
+            return not self._is_stopping
+
+    def _open(self) -> Acceptance | None:
+        association = self._association
+        event = association.next_event()
+        if not isinstance(event, AssociateIndicated):
+            raise Corrupt(f"{type(event).__name__} came instead of an association request")
+        proposal = event.request
+        titles = proposal.calling_ae_title, proposal.called_ae_title
+        outcome: Acceptance | AssociateReject = Refusal.LOCAL_LIMIT.value
+        if self._admit(self):
+            outcome = answer(proposal, self._policy(), self._ip, self._maximum_pdu_length)
+        if isinstance(outcome, AssociateReject):
+            _log.warning(
+                "Association %d from %s (%s) to %s rejected: %s",
+                *(self._number, titles[0], self._ip, titles[1], Refusal(outcome).name),
+            )
+            association.send(outcome)
+            return None
+        association.limit_pdus(proposal.user_information.maximum_length)
+        association.send(outcome.answer)
+        _log.info(
+            "Association %d from %s (%s) to %s opened with %d of %d presentation contexts",
+            *(self._number, titles[0], self._ip, titles[1]),
+            *(len(outcome.agreement.contexts), len(proposal.contexts)),
+        )
+        return outcome
+
+    def _serve(self, acceptance: Acceptance) -> bool:
+        """Handle messages until the release; False if the server was stopped before."""
+        association = self._association
+        find_service = acceptance.find_service
+        services = {
+            context.id: find_service(context.abstract_syntax)
+            for context in acceptance.agreement.contexts.values()
+        }
+        while self._enter(_Stage.WAITING):
+            try:
+                received = association.read_command()
+            except AssociationAborted:
+                if self._is_stopping:
+                    return False
+                raise
+            self._enter(_Stage.WORKING)
+            if received is None:
+                association.send(ReleaseResponse())
+                return True
+            self._handle(*received, acceptance, services)
+        association.abort()
+        return False
+
+    def _handle(
+        self,
+        context_id: int,
+        command: dict[str, CommandValue],
+        acceptance: Acceptance,
+        services: dict[int, Service | None],
+    ) -> None:
+        agreement = acceptance.agreement
+        context = agreement.contexts.get(context_id)
+        service = services.get(context_id)
+        if context is None or service is None:
+            raise Corrupt(f"A message came on presentation context {context_id}, which was not accepted")
+        if command["CommandField"] == CommandField.C_CANCEL_RQ:
+            return  # It crossed our last response.
+        request = read_request(command, context, agreement)
+        operation = service.operations.get(request.field)
+        if operation is not None and operation not in acceptance.permitted:
+            raise Refused(f"{agreement.caller.calling_ae_title} may not do {operation.value}")
+        failure: StorageFull | None = None
+        if command["CommandDataSetType"] != NO_DATA_SET:
+            try:
+                payload = self._association.read_data_set(lambda: service.spool_prefix(request))
+                request = read_request(command, context, agreement, payload)
+            except StorageFull as error:
+                failure = error
+        self._served += 1
+        if operation is None:
+            self._reply(request, Response(Status.UNRECOGNIZED_OPERATION))
+        elif failure is not None:
+            self._reply(request, self._failure(service, failure))
+        else:
+            self._respond(request, service)
+        self._association.drop_data_set()
+
+    def _respond(self, request: Request, service: Service) -> None:
+        responses = service.respond(request)
+        completion: CommandSet | None = None
+        is_cancelled = False
+        try:
+            while True:
+                step = self._next_step(responses, service, completion, is_cancelled=is_cancelled)
+                completion = None
+                if isinstance(step, SubOperation):
+                    completion = self._perform(step)
+                    is_cancelled = is_cancelled or self._is_cancelled(request)
+                    continue
+                self._reply(request, step)
+                if not is_pending(step.status):
+                    return
+                is_cancelled = self._is_cancelled(request)
+        finally:
+            responses.close()
+
+    def _next_step(
+        self, responses: Responses, service: Service, completion: CommandSet | None, *, is_cancelled: bool
+    ) -> Response | SubOperation:
+        try:
+            if is_cancelled:
+                return responses.throw(Cancelled("The requester cancelled the operation"))
+            return responses.send(completion)
+        except Cancelled:
+            return Response(Status.CANCEL)
+        except StopIteration:
+            return Response(Status.PROCESSING_FAILURE, elements={"ErrorComment": "No final response"})
+        except ArchiveError as error:
+            return self._failure(service, error)
+
+    def _failure(self, service: Service, error: ArchiveError) -> Response:
+        status = service.status_of(error)
+        _log.warning("Association %d: status %04XH: %s", self._number, status, error)
+        return Response(status, elements={"ErrorComment": str(error)[:_ERROR_COMMENT_LENGTH]})
+
+    def _reply(self, request: Request, response: Response) -> None:
+        self._association.send_message(
+            request.context.id, response_command(request, response), response.payload
+        )
+
+    def _is_cancelled(self, request: Request) -> bool:
+        """Whether a C-CANCEL of `request` came in the meantime. PS3.7 9.3.2.3."""
+        received = self._association.poll_command()
+        if received is None:
+            return False
+        context_id, command = received
+        if command["CommandField"] != CommandField.C_CANCEL_RQ:
+            self._association.put_back(context_id, command)
+            return False
+        return command.get("MessageIDBeingRespondedTo") == request.message_id
+
+    def _perform(self, operation: SubOperation) -> CommandSet:
+        """Send a request of our own and wait for its response."""
+        self._message_id = self._message_id % 0xFFFF + 1
+        command = {
+            **operation.command,
+            "MessageID": self._message_id,
+            "CommandDataSetType": NO_DATA_SET if operation.payload is None else DATA_SET_FOLLOWS,
+        }
+        self._association.send_message(operation.context_id, command, operation.payload)
+        received = self._association.read_command()
+        if received is None:
+            raise PeerFailure("A release was asked for in the middle of an operation")
+        return received[1]
