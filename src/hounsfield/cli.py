@@ -1,0 +1,222 @@
+"""The command `hounsfield`, which also understands the command line of Orthanc."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from hounsfield import __version__, logs
+from hounsfield.config import documents, error_codes
+from hounsfield.config.configuration import Configuration, load
+from hounsfield.config.flags import Flags, Show, Start
+from hounsfield.config.refusal import ConfigurationRefused
+from hounsfield.config.sources import Origin
+from hounsfield.errors import ArchiveError, BadRequest, Unsupported
+from hounsfield.logs import CATEGORIES, LogOptions, Verbosity
+
+EXIT_FAILURE: Final = 255
+_log = logging.getLogger("hounsfield.generic")
+
+HELP: Final = """\
+Hounsfield, a medical-imaging server: receives, stores, indexes and shows DICOM.
+
+Usage:
+  hounsfield serve [OPTION]... [CONFIGURATION]...   start the server
+  hounsfield config [--markdown]                    print every option, with its default
+  hounsfield [OPTION]... [CONFIGURATION]...         the same as `serve`, as Orthanc is started
+
+CONFIGURATION is a JSON file of Orthanc's format, or a folder of them. Without any, the server listens on
+127.0.0.1 only (web on port 8042, DICOM on port 4242) and keeps everything in ./HounsfieldStorage.
+
+Options:
+  --help                  print this and leave
+  --version               print the version and leave
+  --config=FILE           write a commented configuration file and leave ("-" for the standard output)
+  --advanced-config=FILE  the same for the less common options
+  --errors                print the error codes and leave
+  --upgrade               upgrade the index of an older version
+  --no-jobs               do not take up the jobs of the last run
+  --logdir=FOLDER         write the logs to a new file in this folder, not to the standard error
+  --logfile=FILE          append the logs to this file
+  --verbose, --trace      say more, say everything
+  --verbose-CATEGORY, --trace-CATEGORY
+                          the same for one category: generic, plugins, http, sqlite, dicom, jobs, lua
+  --logs-no-thread        leave the name of the thread out of the logs
+  --logs-no-context       leave the place in the code out of the logs
+
+Options with a value are also understood as two words (--logfile FILE). Those about logs are applied in order.
+
+Exit status: 0 after a normal stop, 255 if the server could not start.
+"""
+
+_WITH_VALUE: Final = {"--config", "--advanced-config", "--logdir", "--logfile", "--openapi", "--cheatsheet"}
+_PRINTED: Final = {"--help": "help", "-h": "help", "--version": "version", "--errors": "errors"}
+_EXPORTS: Final = {
+    "--config": "main-config",
+    "--advanced-config": "advanced-config",
+    "--openapi": "openapi",
+    "--cheatsheet": "cheatsheet",
+}
+_VERBOSITIES: Final = {"--verbose": Verbosity.VERBOSE, "--trace": Verbosity.TRACE}
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What was read so far."""
+
+    paths: list[Path] = field(default_factory=list)
+    flags: Flags = field(default_factory=Flags)
+    unsupported: list[str] = field(default_factory=list)
+
+
+def parse(arguments: Sequence[str]) -> Start | Show:
+    """Understand a command line. The first option that prints something wins.
+
+    Raises
+    ------
+    BadRequest
+        If an option that needs a value has none.
+    """
+    command, rest = (arguments[0], arguments[1:]) if arguments else ("serve", ())
+    if command == "config":
+        return _parse_config(rest)
+    draft = _Draft()
+    for name, value in _pairs(rest if command == "serve" else arguments):
+        if name in _PRINTED:
+            return Show(_PRINTED[name])
+        if name in _EXPORTS:
+            return Show(_EXPORTS[name], None if value == "-" else Path(value))
+        _read(draft, name, value)
+    return Start(tuple(draft.paths), replace(draft.flags, unsupported=tuple(draft.unsupported)))
+
+
+def _parse_config(arguments: Sequence[str]) -> Show:
+    match list(arguments):
+        case []:
+            return Show("config")
+        case ["--markdown"]:
+            return Show("markdown")
+        case ["--help" | "-h"]:
+            return Show("help")
+    raise BadRequest("usage: hounsfield config [--markdown]")
+
+
+def _pairs(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Options with their values; a path is its own name."""
+    rest = iter(arguments)
+    for argument in rest:
+        name, equals, value = argument.partition("=")
+        if name not in _WITH_VALUE:
+            yield argument, ""
+            continue
+        if not equals:
+            value = next(rest, "")
+        if not value:
+            raise BadRequest(f"The option {name} needs a file or a folder, as in {name}=PATH")
+        yield name, value
+
+
+def _read(draft: _Draft, name: str, value: str) -> None:
+    flags = draft.flags
+    if not name.startswith("-"):
+        draft.paths.append(Path(name))
+    elif name == "--upgrade":
+        draft.flags = replace(flags, is_upgrade_allowed=True)
+    elif name == "--no-jobs":
+        draft.flags = replace(flags, is_job_restart_wanted=False)
+    elif (read := _read_logs(flags.logs, name, value)) is not None:
+        draft.flags = replace(flags, logs=read)
+    else:
+        draft.unsupported.append(name)
+
+
+def _read_logs(options: LogOptions, name: str, value: str) -> LogOptions | None:
+    """The log options after one more flag; None if it is not about logs."""
+    match name:
+        case "--logdir":
+            return replace(options, folder=Path(value))
+        case "--logfile":
+            return replace(options, file=Path(value))
+        case "--logs-no-thread":
+            return replace(options, shows_thread=False)
+        case "--logs-no-context":
+            return replace(options, shows_place=False)
+        case "--logs-thread-names-in-context":
+            return options  # The thread already stands in front of the place.
+    for prefix, verbosity in _VERBOSITIES.items():
+        category = name.removeprefix(f"{prefix}-")
+        if name == prefix or (name != category and category in CATEGORIES):
+            chosen = None if name == prefix else category
+            return replace(options, verbosities=(*options.verbosities, (chosen, verbosity)))
+    return None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status is returned."""
+    try:
+        command = parse(list(sys.argv[1:] if arguments is None else arguments))
+        return _show(command) if isinstance(command, Show) else _start(command)
+    except ArchiveError as error:
+        sys.stderr.write(f"hounsfield: {error}\n")
+        return EXIT_FAILURE
+
+
+def _show(command: Show) -> int:
+    text = _text(command.what)
+    if command.target is None:
+        sys.stdout.write(text)
+        return 0
+    try:
+        command.target.write_text(text, encoding="utf-8")
+    except OSError as cause:
+        raise BadRequest(f"Cannot write {command.target}: {cause.strerror}") from cause
+    return 0
+
+
+def _text(what: str) -> str:
+    match what:
+        case "help":
+            return HELP
+        case "version":
+            return f"{sys.argv[0]} {__version__}\nCopyright (C) the Hounsfield maintainers\nLicence: Apache-2.0\n"
+        case "errors":
+            return "\n".join([*error_codes.listing(), ""])
+        case "config":
+            return documents.sample()
+        case "main-config":
+            return documents.sample(documents.MAIN_SECTIONS)
+        case "markdown":
+            return documents.markdown()
+        case "advanced-config":
+            return documents.sample(documents.ADVANCED_SECTIONS)
+    raise Unsupported(f"--{what} cannot be written yet")
+
+
+def _start(command: Start) -> int:
+    """Start the server: open the logs, read the configuration, and hand both over."""
+    writer = logs.start(command.flags.logs)
+    try:
+        for argument in command.flags.unsupported:
+            _log.warning("Option unsupported by the core of Hounsfield: %s", argument)
+        configuration = load(Origin(command.paths, dict(os.environ), Path.cwd()))
+        for warning in configuration.warnings:
+            _log.warning("%s", warning)
+        return _serve(configuration, command.flags)
+    except ConfigurationRefused as refused:
+        for refusal in refused.refusals[1:]:
+            _log.error("%s", refusal)
+        _log.error("Uncaught exception, stopping now: %s", refused.refusals[0])
+    except ArchiveError as error:
+        _log.error("Uncaught exception, stopping now: %s", error)
+    finally:
+        logs.stop(writer)
+    return EXIT_FAILURE
+
+
+def _serve(configuration: Configuration, flags: Flags) -> int:
+    from hounsfield.server import run  # Everything else would be loaded to print a version.
+
+    return run(configuration, flags)

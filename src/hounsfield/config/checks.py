@@ -1,0 +1,160 @@
+"""Checks before the start: a server that would not do what its configuration says does not start at all.
+
+What needs the machine (ports in use, an index in use) is checked by who opens it. Numbers are Orthanc's.
+"""
+
+import ipaddress
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from hounsfield.config.declarations import check_declarations
+from hounsfield.config.lenient_json import Json
+from hounsfield.config.modalities import check_modalities, check_peers
+from hounsfield.config.option import Effect, check
+from hounsfield.config.options import OPTIONS
+from hounsfield.config.refusal import Refusal
+
+Check = Callable[[Mapping[str, Json]], Iterator[Refusal]]
+FileCheck = Callable[[Mapping[str, Json], Path], Iterator[Refusal]]
+
+_WARNINGS = {
+    "W001_TagsBeingReadFromStorage",
+    "W002_InconsistentDicomTagsInDb",
+    "W003_DecoderFailure",
+    "W004_NoMainDicomTagsSignature",
+    "W005_RequestingTagFromLowerResourceLevel",
+    "W006_RequestingTagFromMetaHeader",
+    "W007_MissingRequestedTagsNotReadFromDisk",
+}
+_LUA_ACCESS_FILTER = b"IncomingHttpRequestFilter"
+
+
+def refusals(given: Mapping[str, Json], base_folder: Path) -> tuple[Refusal, ...]:
+    """Every reason not to start; what has a wrong type is not looked at further."""
+    wrong = {
+        name: found for name in OPTIONS if name in given and (found := check(OPTIONS[name], given[name]))
+    }
+    sound = {name: value for name, value in given.items() if name not in wrong}
+    among_options = (found for check_ in _CHECKS for found in check_(sound))
+    on_disk = (found for check_ in _FILE_CHECKS for found in check_(sound, base_folder))
+    return (*wrong.values(), *among_options, *on_disk)
+
+
+def _check_protection(given: Mapping[str, Json]) -> Iterator[Refusal]:
+    """What protects patients' data is either done or refused, never ignored."""
+    for option in OPTIONS.values():
+        if option.effect is Effect.REFUSED and given.get(option.name, option.default) != option.default:
+            yield Refusal(47, f'"{option.name}" cannot be honoured: {option.reason}')
+    authorization = given.get("Authorization")
+    if isinstance(authorization, dict) and authorization and authorization.get("Enable") is not False:
+        yield Refusal(
+            47,
+            'The section "Authorization" cannot be honoured: requests would not be checked. Remove it to start',
+        )
+
+
+def _check_ports(given: Mapping[str, Json]) -> Iterator[Refusal]:
+    both = all(given.get(name, True) is True for name in ("HttpServerEnabled", "DicomServerEnabled"))
+    if both and given.get("HttpPort", 8042) == given.get("DicomPort", 4242):
+        yield Refusal(2003, '"HttpPort" and "DicomPort" must be different')
+    for name, code in (("HttpBindAddresses", 2003), ("DicomBindAddresses", 2004)):
+        for address in _texts(given.get(name)):
+            try:
+                ipaddress.ip_address(address)
+            except ValueError:
+                yield Refusal(code, f'"{name}" must hold IP addresses')
+
+
+def _check_ae_title(given: Mapping[str, Json]) -> Iterator[Refusal]:
+    title = given.get("DicomAet", "ORTHANC")
+    if not isinstance(title, str):
+        return
+    if len(title) > 16:
+        yield Refusal(2009, 'Option "DicomAet" must not be longer than 16 characters')
+    elif not title.strip(" ") or "\\" in title or any(not 32 <= ord(letter) < 127 for letter in title):
+        yield Refusal(15, 'Option "DicomAet" contains characters that are not valid for an AET')
+
+
+def _check_access(given: Mapping[str, Json]) -> Iterator[Refusal]:
+    remote = given.get("RemoteAccessAllowed", False)
+    if remote and given.get("AuthenticationEnabled", remote) and "RegisteredUsers" not in given:
+        yield Refusal(
+            47,
+            'Remote access is allowed with authentication, but no user is listed: set "RegisteredUsers", as in '
+            '{ "alice": "a password" }',
+        )
+    users = given.get("RegisteredUsers")
+    if isinstance(users, dict) and not all(isinstance(password, str) for password in users.values()):
+        yield Refusal(15, 'The passwords of "RegisteredUsers" must be strings')
+
+
+def _check_storage(given: Mapping[str, Json]) -> Iterator[Refusal]:
+    has_md5 = given.get("StoreMD5ForAttachments", True)
+    if given.get("CheckRevisions") and not has_md5:
+        yield Refusal(3, '"CheckRevisions" needs "StoreMD5ForAttachments"')
+    if given.get("OverwriteInstances") == "IfChanged" and not has_md5:
+        yield Refusal(47, 'The mode "IfChanged" of "OverwriteInstances" needs "StoreMD5ForAttachments"')
+    if given.get("PatientLevelEnabled") is False:
+        for name in ("MaximumPatientCount", "MaximumStorageSize"):
+            if given.get(name):
+                yield Refusal(
+                    47, f'"{name}" needs "PatientLevelEnabled", because whole patients are recycled'
+                )
+
+
+def _check_transfer_syntaxes(given: Mapping[str, Json]) -> Iterator[Refusal]:
+    for name in ("IngestTranscoding", "DicomScuPreferredTransferSyntax"):
+        value = given.get(name)
+        if isinstance(value, str) and not _is_uid(value):
+            yield Refusal(3, f'"{name}" is not the UID of a transfer syntax')
+
+
+def _check_warnings(given: Mapping[str, Json]) -> Iterator[Refusal]:
+    warnings = given.get("Warnings")
+    if isinstance(warnings, dict):
+        for name in warnings.keys() - _WARNINGS:
+            yield Refusal(15, f'Unknown name in "Warnings": {name}')
+
+
+def _check_folders(given: Mapping[str, Json], base_folder: Path) -> Iterator[Refusal]:
+    for name in ("StorageDirectory", "IndexDirectory"):
+        value = given.get(name)
+        if isinstance(value, str) and (base_folder / value).is_file():
+            yield Refusal(1002, f'"{name}" is a file, not a folder: {base_folder / value}')
+
+
+def _check_files(given: Mapping[str, Json], base_folder: Path) -> Iterator[Refusal]:
+    for script in _texts(given.get("LuaScripts")):
+        path = base_folder / script
+        if not path.is_file():
+            yield Refusal(2006, f'A script of "LuaScripts" does not exist: {path}')
+        elif _LUA_ACCESS_FILTER in path.read_bytes():
+            yield Refusal(47, f"Lua scripts are not run yet, and this one decides who has access: {path}")
+    for dictionary in _texts(given.get("ExternalDictionaries")):
+        if not (base_folder / dictionary).is_file():
+            yield Refusal(13, f'A file of "ExternalDictionaries" does not exist: {base_folder / dictionary}')
+
+
+def _texts(value: Json) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _is_uid(text: str) -> bool:
+    """PS3.5 section 9.1."""
+    return len(text) <= 64 and all(part.isascii() and part.isdigit() for part in text.split("."))
+
+
+_CHECKS: tuple[Check, ...] = (
+    _check_protection,
+    _check_ports,
+    _check_ae_title,
+    _check_access,
+    _check_storage,
+    _check_transfer_syntaxes,
+    _check_warnings,
+    check_modalities,
+    check_peers,
+    check_declarations,
+)
+
+_FILE_CHECKS: tuple[FileCheck, ...] = (_check_folders, _check_files)

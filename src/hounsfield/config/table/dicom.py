@@ -1,0 +1,290 @@
+"""Options of the DICOM server: who may connect, what is accepted, how associations end."""
+
+from hounsfield.config.option import Effect, Kind, Option, Section
+
+_FIND = "C-FIND is not offered yet"
+_MOVE = "C-MOVE and C-GET are not offered yet"
+_TLS = "DICOM over TLS is not offered yet"
+_LOGS = "logs never hold attributes of patients"
+
+
+def _switch(name: str, meaning: str) -> Option:
+    return Option(name, Kind.BOOLEAN, None, f"Accept {meaning}; when set, it has the last word.")
+
+
+DICOM_SERVER = Section(
+    "DICOM server",
+    (
+        Option("DicomServerEnabled", Kind.BOOLEAN, True, "Serve DICOM."),
+        Option("DicomPort", Kind.COUNT, 4242, "TCP port of DICOM.", minimum=1, maximum=65535),
+        Option(
+            "DicomBindAddresses",
+            Kind.TEXTS,
+            [],
+            "IP addresses to listen on. When empty: all of them if there is a configuration file or "
+            "`RemoteAccessAllowed`, else 127.0.0.1.",
+            ours=True,
+        ),
+        Option("DicomAet", Kind.TEXT, "ORTHANC", "AE title of this server, at most 16 characters."),
+        Option(
+            "DicomCheckCalledAet", Kind.BOOLEAN, False, "Refuse callers that use another AE title for us."
+        ),
+        Option(
+            "StrictAetComparison",
+            Kind.BOOLEAN,
+            False,
+            "Let upper and lower case matter when AE titles are compared.",
+        ),
+        Option(
+            "DicomThreadsCount",
+            Kind.COUNT,
+            4,
+            "Operations worked on at the same time, over all the connections.",
+            minimum=1,
+        ),
+        Option(
+            "DicomScpTimeout",
+            Kind.COUNT,
+            30,
+            "How long a silent connection is kept; 0 for ever.",
+            unit="s",
+        ),
+        Option(
+            "MaximumPduLength",
+            Kind.COUNT,
+            16384,
+            "Largest packet (P-DATA-TF PDU) we ask others to send.",
+            unit="bytes",
+            minimum=4096,
+            maximum=131072,
+        ),
+        Option("DicomAlwaysAllowEcho", Kind.BOOLEAN, True, "Answer C-ECHO to everybody."),
+        Option(
+            "DicomAlwaysAllowStore",
+            Kind.BOOLEAN,
+            True,
+            "Take C-STORE from everybody, not only from `DicomModalities`.",
+        ),
+        Option(
+            "DicomAlwaysAllowFind",
+            Kind.BOOLEAN,
+            False,
+            "Answer C-FIND to everybody.",
+            effect=Effect.IGNORED,
+            reason=_FIND,
+        ),
+        Option(
+            "DicomAlwaysAllowFindWorklist",
+            Kind.BOOLEAN,
+            False,
+            "Answer worklist queries to everybody.",
+            effect=Effect.IGNORED,
+            reason="there are no worklists yet",
+        ),
+        Option(
+            "DicomAlwaysAllowGet",
+            Kind.BOOLEAN,
+            False,
+            "Answer C-GET to everybody.",
+            effect=Effect.IGNORED,
+            reason=_MOVE,
+        ),
+        Option(
+            "DicomAlwaysAllowMove",
+            Kind.BOOLEAN,
+            False,
+            "Answer C-MOVE to everybody.",
+            effect=Effect.IGNORED,
+            reason=_MOVE,
+        ),
+        Option(
+            "DicomCheckModalityHost",
+            Kind.BOOLEAN,
+            False,
+            "Demand that a known AE title comes from the address in `DicomModalities`.",
+        ),
+    ),
+)
+
+ACCEPTED = Section(
+    "What the DICOM server accepts",
+    (
+        Option(
+            "AcceptedTransferSyntaxes",
+            Kind.TEXT_OR_TEXTS,
+            ["1.2.840.10008.1.*"],
+            "Transfer syntaxes to accept, with `?` and `*`.",
+        ),
+        _switch("DeflatedTransferSyntaxAccepted", "Deflated Explicit VR Little Endian"),
+        _switch("JpegTransferSyntaxAccepted", "JPEG Baseline and Extended"),
+        _switch("Jpeg2000TransferSyntaxAccepted", "JPEG 2000"),
+        _switch("JpegLosslessTransferSyntaxAccepted", "JPEG-LS"),
+        _switch("JpipTransferSyntaxAccepted", "JPIP"),
+        _switch("Mpeg2TransferSyntaxAccepted", "MPEG-2"),
+        _switch("RleTransferSyntaxAccepted", "RLE"),
+        _switch("Mpeg4TransferSyntaxAccepted", "MPEG-4"),
+        _switch("H265TransferSyntaxAccepted", "HEVC (H.265)"),
+        Option(
+            "UnknownSopClassAccepted",
+            Kind.BOOLEAN,
+            False,
+            "Accept storage of SOP classes that the standard does not list.",
+        ),
+        Option(
+            "AcceptedSopClasses",
+            Kind.TEXT_OR_TEXTS,
+            None,
+            "SOP classes to accept for storage, with `?` and `*`; all the known ones when not set.",
+            since="1.12.6",
+        ),
+        Option(
+            "RejectedSopClasses",
+            Kind.TEXT_OR_TEXTS,
+            [],
+            "SOP classes to refuse, taken off the accepted ones.",
+            since="1.12.6",
+        ),
+        Option(
+            "RejectSopClasses",
+            Kind.TEXT_OR_TEXTS,
+            [],
+            "Older spelling of `RejectedSopClasses`.",
+            since="1.12.6",
+        ),
+    ),
+)
+
+QUERIES = Section(
+    "Queries and retrieval",
+    (
+        Option(
+            "LimitFindResults",
+            Kind.COUNT,
+            0,
+            "Largest number of answers above the instance level; 0 for all.",
+        ),
+        Option(
+            "LimitFindInstances", Kind.COUNT, 0, "Largest number of answers at the instance level; 0 for all."
+        ),
+        Option("CaseSensitivePN", Kind.BOOLEAN, False, "Let case matter when person names are matched."),
+        Option(
+            "StorageAccessOnFind",
+            Kind.TEXT,
+            "Always",
+            "Whether a query may read files for attributes that the index does not hold.",
+            choices=("Always", "Never", "Answers"),
+        ),
+        Option(
+            "SynchronousCMove",
+            Kind.BOOLEAN,
+            True,
+            "Finish a C-MOVE before it is answered.",
+            effect=Effect.IGNORED,
+            reason=_MOVE,
+        ),
+        Option(
+            "QueryRetrieveSize",
+            Kind.COUNT,
+            100,
+            "Number of queries to remember.",
+            minimum=1,
+            effect=Effect.IGNORED,
+            reason="other servers are not queried yet",
+        ),
+        Option(
+            "StorageCommitmentReportsSize",
+            Kind.COUNT,
+            100,
+            "Number of storage commitment reports to remember.",
+            effect=Effect.IGNORED,
+            reason="storage commitment is not offered yet",
+        ),
+    ),
+)
+
+DICOM_TLS = Section(
+    "DICOM over TLS",
+    (
+        Option(
+            "DicomTlsEnabled",
+            Kind.BOOLEAN,
+            False,
+            "Demand TLS on the DICOM port.",
+            effect=Effect.REFUSED,
+            reason=_TLS,
+        ),
+        Option(
+            "DicomTlsCertificate",
+            Kind.PATH,
+            None,
+            "PEM file with our certificate.",
+            effect=Effect.IGNORED,
+            reason=_TLS,
+        ),
+        Option(
+            "DicomTlsPrivateKey",
+            Kind.PATH,
+            None,
+            "PEM file with our private key.",
+            effect=Effect.IGNORED,
+            reason=_TLS,
+        ),
+        Option(
+            "DicomTlsTrustedCertificates",
+            Kind.PATH,
+            None,
+            "PEM file with the certificates we trust.",
+            effect=Effect.IGNORED,
+            reason=_TLS,
+        ),
+        Option(
+            "DicomTlsRemoteCertificateRequired",
+            Kind.BOOLEAN,
+            True,
+            "Demand a certificate from callers.",
+            since="1.9.3",
+            effect=Effect.IGNORED,
+            reason=_TLS,
+        ),
+        Option(
+            "DicomTlsMinimumProtocolVersion",
+            Kind.COUNT,
+            0,
+            "Oldest TLS accepted; 0 for the BCP 195 profile.",
+            maximum=5,
+            effect=Effect.IGNORED,
+            reason=_TLS,
+        ),
+        Option(
+            "DicomTlsCiphersAccepted",
+            Kind.TEXTS,
+            [],
+            "OpenSSL names of the ciphers; needed unless the profile is used.",
+            effect=Effect.IGNORED,
+            reason=_TLS,
+        ),
+    ),
+)
+
+LOGS = Section(
+    "Logs",
+    (
+        Option(
+            "DeidentifyLogs",
+            Kind.BOOLEAN,
+            True,
+            "Keep the attributes of patients out of the logs.",
+            effect=Effect.IGNORED,
+            reason=_LOGS,
+        ),
+        Option(
+            "DeidentifyLogsDicomVersion",
+            Kind.TEXT,
+            "2023b",
+            "Edition of PS3.15 that says which attributes to keep out.",
+            choices=("2008", "2017c", "2021b", "2023b"),
+            effect=Effect.IGNORED,
+            reason=_LOGS,
+        ),
+    ),
+)

@@ -1,0 +1,148 @@
+"""Options of what we ask others: modalities, peers, proxies."""
+
+from hounsfield.config.option import Effect, Kind, Option, Section
+
+_CLIENT = "this server does not call others yet"
+
+MODALITIES = Section(
+    "Modalities, as DICOM client",
+    (
+        Option(
+            "DicomModalities",
+            Kind.OBJECT,
+            {},
+            'DICOM servers we know: `{ "pacs": ["AET", "host", 104] }`, or an object with `AET`, `Host`, `Port` '
+            "and what each may ask of us (`AllowEcho`, `AllowStore`, ...).",
+        ),
+        Option(
+            "DicomModalitiesInDatabase",
+            Kind.BOOLEAN,
+            False,
+            "Keep the modalities in the index, where the REST API changes them, and ignore `DicomModalities`.",
+            effect=Effect.IGNORED,
+            reason="the modalities of the file are used",
+        ),
+        Option(
+            "DicomScuTimeout",
+            Kind.COUNT,
+            10,
+            "How long another DICOM server may take to answer; 0 for ever.",
+            unit="s",
+            effect=Effect.IGNORED,
+            reason=_CLIENT,
+        ),
+        Option(
+            "DicomScuPreferredTransferSyntax",
+            Kind.TEXT,
+            "1.2.840.10008.1.2.1",
+            "Transfer syntax we propose first.",
+            effect=Effect.IGNORED,
+            reason=_CLIENT,
+        ),
+        Option(
+            "DicomEchoChecksFind",
+            Kind.BOOLEAN,
+            False,
+            "Test C-FIND as well when a modality is tested.",
+            effect=Effect.IGNORED,
+            reason=_CLIENT,
+        ),
+        Option(
+            "DicomDefaultRetrieveMethod",
+            Kind.TEXT,
+            "C-MOVE",
+            "How to fetch studies from a modality.",
+            choices=("C-MOVE", "C-GET"),
+            effect=Effect.IGNORED,
+            reason=_CLIENT,
+        ),
+        Option(
+            "TranscodeDicomProtocol",
+            Kind.BOOLEAN,
+            True,
+            "Transcode what a modality would not accept as it is.",
+            effect=Effect.IGNORED,
+            reason=_CLIENT,
+        ),
+        Option(
+            "DicomAssociationCloseDelay",
+            Kind.COUNT,
+            5,
+            "How long a connection to a modality is kept for the next use.",
+            unit="s",
+            effect=Effect.IGNORED,
+            reason=_CLIENT,
+        ),
+    ),
+)
+
+PEERS = Section(
+    "Peers, as HTTP client",
+    (
+        Option(
+            "OrthancPeers",
+            Kind.OBJECT,
+            {},
+            'Servers with the same REST API: `{ "other": ["http://host:8042/", "user", "password"] }`.',
+            effect=Effect.IGNORED,
+            reason=_CLIENT,
+        ),
+        Option(
+            "OrthancPeersInDatabase",
+            Kind.BOOLEAN,
+            False,
+            "Keep the peers in the index, where the REST API changes them.",
+            effect=Effect.IGNORED,
+            reason=_CLIENT,
+        ),
+        Option(
+            "HttpProxy",
+            Kind.TEXT,
+            "",
+            "Proxy for requests we make.",
+            effect=Effect.IGNORED,
+            reason=_CLIENT,
+        ),
+        Option(
+            "HttpTimeout",
+            Kind.COUNT,
+            60,
+            "How long another HTTP server may take to answer.",
+            unit="s",
+            effect=Effect.IGNORED,
+            reason=_CLIENT,
+        ),
+        Option(
+            "HttpVerbose",
+            Kind.BOOLEAN,
+            False,
+            "Log the details of requests we make.",
+            effect=Effect.IGNORED,
+            reason=_CLIENT,
+        ),
+        Option(
+            "HttpsVerifyPeers",
+            Kind.BOOLEAN,
+            True,
+            "Check the certificates of HTTPS servers.",
+            effect=Effect.IGNORED,
+            reason=_CLIENT,
+        ),
+        Option(
+            "HttpsCACertificates",
+            Kind.PATH,
+            "",
+            "PEM file with the authorities we trust; the system's when empty.",
+            effect=Effect.IGNORED,
+            reason=_CLIENT,
+        ),
+        Option(
+            "Pkcs11",
+            Kind.OBJECT,
+            {},
+            "Hardware token with our client certificate: `Module`, `Pin`, `Verbose`.",
+            effect=Effect.IGNORED,
+            reason=_CLIENT,
+        ),
+    ),
+)

@@ -1,0 +1,108 @@
+"""Options of caches, threads and transcoding."""
+
+from hounsfield.config.option import Effect, Kind, Option, Section
+
+_CACHE = "published in `/system`; the server sizes its own caches"
+_THREADS = "published in `/system`; the server sizes its own thread pools"
+_TRANSCODING = "images are stored as they arrive"
+
+
+def _cache(name: str, default: int, meaning: str, since: str = "1.13") -> Option:
+    return Option(
+        name, Kind.COUNT, default, meaning, unit="MB", since=since, effect=Effect.IGNORED, reason=_CACHE
+    )
+
+
+def _threads(name: str, default: int | None, meaning: str, minimum: int | None = None) -> Option:
+    return Option(
+        name,
+        Kind.COUNT,
+        default,
+        meaning,
+        minimum=minimum,
+        since="1.13",
+        effect=Effect.IGNORED,
+        reason=_THREADS,
+    )
+
+
+PERFORMANCE = Section(
+    "Performance",
+    (
+        _cache("MaximumStorageCacheSize", 128, "Memory for files read lately; 0 for none.", "1.10.0"),
+        _threads("StorageLoaderThreadsCount", 4, "Threads that read files.", 1),
+        _cache("StorageMemoryCapacity", 512, "Memory for files being read."),
+        _threads("DicomParserThreadsCount", 2, "Threads that parse DICOM files.", 1),
+        _cache("DicomParserMemoryCapacity", 256, "Memory for files being parsed."),
+        _cache("DicomParserCacheSize", 256, "Memory for files parsed lately; 0 for none."),
+        _threads("TranscoderThreadsCount", 4, "Threads that transcode.", 1),
+        _cache("TranscoderMemoryCapacity", 256, "Memory for images being transcoded."),
+        _cache("TranscoderCacheSize", 256, "Memory for images transcoded lately; 0 for none."),
+        _threads(
+            "SequentialDicomReaderThreadsCount",
+            None,
+            "Threads that read the files of an archive ahead; as `StorageLoaderThreadsCount` when not set.",
+        ),
+        _threads("SequentialDicomReaderWindowSize", None, "Files of an archive read ahead; 4 when not set."),
+        _threads("LoaderThreads", None, "Older spelling of `SequentialDicomReaderWindowSize`."),
+        _threads("ZipLoaderThreads", None, "Older spelling of `SequentialDicomReaderWindowSize`."),
+        _cache("SequentialDicomReaderWindowCapacity", 128, "Memory for files of an archive read ahead."),
+    ),
+)
+
+TRANSCODING = Section(
+    "Transcoding",
+    (
+        Option(
+            "IngestTranscoding",
+            Kind.TEXT,
+            None,
+            "Transfer syntax to transcode new instances to.",
+            effect=Effect.IGNORED,
+            reason=_TRANSCODING,
+        ),
+        Option(
+            "IngestTranscodingOfUncompressed",
+            Kind.BOOLEAN,
+            True,
+            "Transcode new instances that are not compressed.",
+            effect=Effect.IGNORED,
+            reason=_TRANSCODING,
+        ),
+        Option(
+            "IngestTranscodingOfCompressed",
+            Kind.BOOLEAN,
+            True,
+            "Transcode new instances that are compressed.",
+            effect=Effect.IGNORED,
+            reason=_TRANSCODING,
+        ),
+        Option(
+            "DicomLossyTranscodingQuality",
+            Kind.COUNT,
+            90,
+            "Quality of lossy JPEG.",
+            minimum=1,
+            maximum=100,
+            effect=Effect.IGNORED,
+            reason=_TRANSCODING,
+        ),
+        Option(
+            "BuiltinDecoderTranscoderOrder",
+            Kind.TEXT,
+            "After",
+            "When the built-in decoder is tried, compared to plugins.",
+            choices=("After", "Before", "Disabled"),
+            effect=Effect.IGNORED,
+            reason="there is one decoder",
+        ),
+        Option(
+            "MaximumConcurrentDcmtkTranscoders",
+            Kind.COUNT,
+            0,
+            "Transcodings at the same time; 0 for one a processor.",
+            effect=Effect.IGNORED,
+            reason=_TRANSCODING,
+        ),
+    ),
+)
