@@ -85,7 +85,9 @@ _ESCAPES = MappingProxyType(
         b"\x1b$)A": (1, "58"),
     }
 )
-_DESIGNATIONS = MappingProxyType({(element, number): code for code, (element, number) in _ESCAPES.items()})
+_DESIGNATIONS = MappingProxyType(
+    {(element, number): code for code, (element, number) in reversed(_ESCAPES.items())}
+)
 _PIECES = re.compile(rb"\x1b(?:\$[()]?|[()\-])?[@-~]?|[^\x1b]+")
 # Long texts have one value: in them a backslash is an ordinary character. PS3.5 6.2.
 _ONE_VALUE = frozenset({"ST", "LT", "UT", "UR"})
