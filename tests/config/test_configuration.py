@@ -84,7 +84,9 @@ def _codes(folder: Path, values: dict[str, Json]) -> list[int]:
         ({"LuaScripts": ["missing.lua"]}, 2006),
         ({"ExternalDictionaries": ["missing.dic"]}, 13),
         ({"StorageDirectory": "c.json"}, 1002),
-        ({"DicomTlsEnabled": True}, 47),
+        ({"SslEnabled": True}, 39),
+        ({"SslEnabled": True, "SslVerifyPeers": True, "SslCertificate": "c.json"}, 39),
+        ({"DicomTlsEnabled": True, "DicomTlsCertificate": "c.json", "DicomTlsPrivateKey": "c.json"}, 3),
         ({"Authorization": {"WebServiceRootUrl": "http://a/"}}, 47),
     ],
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 from hounsfield.config.declarations import check_declarations
 from hounsfield.config.lenient_json import Json
 from hounsfield.config.modalities import check_modalities, check_peers
-from hounsfield.config.option import Effect, check
+from hounsfield.config.option import check
 from hounsfield.config.options import OPTIONS
 from hounsfield.config.refusal import Refusal
 
@@ -42,9 +42,6 @@ def refusals(given: Mapping[str, Json], base_folder: Path) -> tuple[Refusal, ...
 
 def _check_protection(given: Mapping[str, Json]) -> Iterator[Refusal]:
     """What protects patients' data is either done or refused, never ignored."""
-    for option in OPTIONS.values():
-        if option.effect is Effect.REFUSED and given.get(option.name, option.default) != option.default:
-            yield Refusal(47, f'"{option.name}" cannot be honoured: {option.reason}')
     authorization = given.get("Authorization")
     if isinstance(authorization, dict) and authorization and authorization.get("Enable") is not False:
         yield Refusal(
@@ -135,6 +132,28 @@ def _check_files(given: Mapping[str, Json], base_folder: Path) -> Iterator[Refus
             yield Refusal(13, f'A file of "ExternalDictionaries" does not exist: {base_folder / dictionary}')
 
 
+def _check_tls(given: Mapping[str, Json], base_folder: Path) -> Iterator[Refusal]:
+    def is_missing(name: str) -> bool:
+        value = given.get(name, OPTIONS[name].default)
+        return not (isinstance(value, str) and (base_folder / value).is_file())
+
+    if given.get("SslEnabled"):
+        needed = [
+            "SslCertificate",
+            *(["SslTrustedClientCertificates"] if given.get("SslVerifyPeers") else []),
+        ]
+        for name in filter(is_missing, needed):
+            yield Refusal(39, f'Cannot initialize SSL encryption: the file of "{name}" does not exist')
+    if given.get("DicomTlsEnabled"):
+        needed = ["DicomTlsCertificate", "DicomTlsPrivateKey"]
+        if given.get("DicomTlsRemoteCertificateRequired", True):
+            needed.append("DicomTlsTrustedCertificates")
+        for name in filter(is_missing, needed):
+            yield Refusal(3, f'"DicomTlsEnabled" needs the file of "{name}"')
+        if given.get("DicomTlsMinimumProtocolVersion") and not given.get("DicomTlsCiphersAccepted"):
+            yield Refusal(3, '"DicomTlsMinimumProtocolVersion" needs "DicomTlsCiphersAccepted"')
+
+
 def _texts(value: Json) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
@@ -157,4 +176,4 @@ _CHECKS: tuple[Check, ...] = (
     check_declarations,
 )
 
-_FILE_CHECKS: tuple[FileCheck, ...] = (_check_folders, _check_files)
+_FILE_CHECKS: tuple[FileCheck, ...] = (_check_folders, _check_files, _check_tls)

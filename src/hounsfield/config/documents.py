@@ -71,7 +71,8 @@ with every option at its default; remove what you do not change.
 Later ones win. Files are JSON with `//` and `/* */` comments and trailing commas; `${VAR}` and `${VAR:-default}` in
 a file are replaced from the environment before it is read. Relative paths start from the folder of the
 configuration. An option without effect, and a name that does not exist, are reported in the logs at start; an option
-of the wrong type, or one that would lower the protection if it were ignored, stops the start with exit code 255.
+of the wrong type stops the start with exit code 255, and so does what protects patients' data and cannot be honoured
+(the section `Authorization`, a Lua script that decides who has access).
 
 Without any configuration, Hounsfield listens on 127.0.0.1 only and keeps everything in `HounsfieldStorage` in the
 current folder.
@@ -119,10 +120,4 @@ def _meaning(option: Option) -> str:
 
 
 def _effect(option: Option) -> str:
-    match option.effect:
-        case Effect.ACTS:
-            return "yes"
-        case Effect.IGNORED:
-            return f"no: {option.reason}"
-        case Effect.REFUSED:
-            return f"refused when set: {option.reason}"
+    return "yes" if option.effect is Effect.ACTS else f"no: {option.reason}"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from ssl import SSLContext
 
 from hounsfield.config.configuration import Configuration
 from hounsfield.config.declarations import (
@@ -22,6 +23,8 @@ from hounsfield.config.remarks import WELL_KNOWN_ACCOUNTS
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.tags import Tag
 from hounsfield.http.auth import AccessOptions
+from hounsfield.http.options import TlsOptions
+from hounsfield.net.tls import PROTOCOL_VERSIONS, server_context
 
 LOOPBACK = ("127.0.0.1",)
 EVERYWHERE = ("0.0.0.0",)
@@ -75,6 +78,7 @@ class HttpOptions:
     maximum_body_bytes: int | None
     maximum_archive_member_bytes: int | None
     is_explorer_enabled: bool
+    tls: TlsOptions | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +177,20 @@ def http(configuration: Configuration) -> HttpOptions:
         maximum_body_bytes=_bytes(configuration, "MaximumRequestBodySizeMB"),
         maximum_archive_member_bytes=_bytes(configuration, "MaximumFileSizeInArchiveMB"),
         is_explorer_enabled=configuration.boolean("OrthancExplorerEnabled"),
+        tls=_https(configuration),
+    )
+
+
+def _https(configuration: Configuration) -> TlsOptions | None:
+    certificate = configuration.path("SslCertificate")
+    if certificate is None or not configuration.boolean("SslEnabled"):
+        return None
+    trusted = configuration.path("SslTrustedClientCertificates")
+    return TlsOptions(
+        certificate=certificate,
+        minimum_version=configuration.integer("SslMinimumProtocolVersion"),
+        ciphers=configuration.texts("SslCiphersAccepted"),
+        trusted_client_certificates=trusted if configuration.boolean("SslVerifyPeers") else None,
     )
 
 
@@ -223,6 +241,28 @@ def dicom_server(configuration: Configuration) -> DicomServerOptions:
         accepted_sop_classes=configuration.texts("AcceptedSopClasses") or None,
         rejected_sop_classes=rejected,
         modalities=modalities(configuration),
+    )
+
+
+def dicom_tls(configuration: Configuration) -> SSLContext | None:
+    """TLS for the DICOM server; None without.
+
+    Raises
+    ------
+    BadRequest
+        If a certificate cannot be used.
+    """
+    certificate = configuration.path("DicomTlsCertificate")
+    if certificate is None or not configuration.boolean("DicomTlsEnabled"):
+        return None
+    trusted = configuration.path("DicomTlsTrustedCertificates")
+    return server_context(
+        certificate,
+        configuration.path("DicomTlsPrivateKey"),
+        () if trusted is None else (trusted,),
+        require_client=configuration.boolean("DicomTlsRemoteCertificateRequired"),
+        minimum_version=PROTOCOL_VERSIONS.get(configuration.integer("DicomTlsMinimumProtocolVersion")),
+        ciphers=configuration.texts("DicomTlsCiphersAccepted"),
     )
 
 

@@ -4,7 +4,6 @@ from hounsfield.config.option import Effect, Kind, Option, Section
 
 _FIND = "C-FIND is not offered yet"
 _MOVE = "C-MOVE and C-GET are not offered yet"
-_TLS = "DICOM over TLS is not offered yet"
 _LOGS = "logs never hold attributes of patients"
 
 
@@ -210,32 +209,24 @@ DICOM_TLS = Section(
             Kind.BOOLEAN,
             False,
             "Demand TLS on the DICOM port.",
-            effect=Effect.REFUSED,
-            reason=_TLS,
         ),
         Option(
             "DicomTlsCertificate",
             Kind.PATH,
             None,
             "PEM file with our certificate.",
-            effect=Effect.IGNORED,
-            reason=_TLS,
         ),
         Option(
             "DicomTlsPrivateKey",
             Kind.PATH,
             None,
             "PEM file with our private key.",
-            effect=Effect.IGNORED,
-            reason=_TLS,
         ),
         Option(
             "DicomTlsTrustedCertificates",
             Kind.PATH,
             None,
             "PEM file with the certificates we trust.",
-            effect=Effect.IGNORED,
-            reason=_TLS,
         ),
         Option(
             "DicomTlsRemoteCertificateRequired",
@@ -243,8 +234,6 @@ DICOM_TLS = Section(
             True,
             "Demand a certificate from callers.",
             since="1.9.3",
-            effect=Effect.IGNORED,
-            reason=_TLS,
         ),
         Option(
             "DicomTlsMinimumProtocolVersion",
@@ -252,16 +241,12 @@ DICOM_TLS = Section(
             0,
             "Oldest TLS accepted; 0 for the BCP 195 profile.",
             maximum=5,
-            effect=Effect.IGNORED,
-            reason=_TLS,
         ),
         Option(
             "DicomTlsCiphersAccepted",
             Kind.TEXTS,
             [],
             "OpenSSL names of the ciphers; needed unless the profile is used.",
-            effect=Effect.IGNORED,
-            reason=_TLS,
         ),
     ),
 )

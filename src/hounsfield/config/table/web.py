@@ -2,7 +2,6 @@
 
 from hounsfield.config.option import Effect, Kind, Option, Section
 
-_TLS = "HTTPS is not served yet; put a reverse proxy in front"
 _WEBDAV = "there is no WebDAV yet"
 
 HTTP = Section(
@@ -85,49 +84,37 @@ ACCESS = Section(
             Kind.BOOLEAN,
             False,
             "Serve HTTPS instead of HTTP.",
-            effect=Effect.REFUSED,
-            reason=_TLS,
         ),
         Option(
             "SslCertificate",
             Kind.PATH,
             "certificate.pem",
             "PEM file with the certificate and its private key.",
-            effect=Effect.IGNORED,
-            reason=_TLS,
         ),
         Option(
             "SslVerifyPeers",
             Kind.BOOLEAN,
             False,
             "Demand a certificate from clients.",
-            effect=Effect.REFUSED,
-            reason=_TLS,
         ),
         Option(
             "SslTrustedClientCertificates",
             Kind.PATH,
             "trustedClientCertificates.pem",
             "PEM file with the authorities that clients' certificates must come from.",
-            effect=Effect.IGNORED,
-            reason=_TLS,
         ),
         Option(
             "SslMinimumProtocolVersion",
             Kind.COUNT,
             4,
-            "Oldest TLS accepted: 4 for TLS 1.2, 5 for TLS 1.3.",
+            "Oldest TLS accepted: 4 for TLS 1.2, 5 for TLS 1.3. Smaller numbers are taken for 4 (RFC 8996).",
             maximum=5,
-            effect=Effect.IGNORED,
-            reason=_TLS,
         ),
         Option(
             "SslCiphersAccepted",
             Kind.TEXTS,
             None,
             "OpenSSL names of the ciphers; a sound list when not set.",
-            effect=Effect.IGNORED,
-            reason=_TLS,
         ),
         Option(
             "WebDavEnabled",
