@@ -165,7 +165,7 @@ def has_pip() -> bool:
 
 def pip(command: list[str]) -> None:
     """Run pip; what it says goes to a file, and a failure is told in one line."""
-    with LOG.open("ab") as log:
+    with LOG.open("wb") as log:
         done = subprocess.run(
             command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False
         )
@@ -179,8 +179,9 @@ def pip(command: list[str]) -> None:
             "ENOTFOUND",
         )
         offline = any(sign in text for sign in signs)
-        why = "no network, or a proxy is missing (HTTPS_PROXY)" if offline else "pip failed"
-        sys.exit(f"The installation did not work: {why}. Details: {LOG}")
+        errors = [line.strip() for line in text.splitlines() if "error" in line.lower()]
+        why = "no network, or a proxy is missing (HTTPS_PROXY)" if offline else (errors or ["pip failed"])[-1]
+        sys.exit(f"The installation did not work: {why}\nDetails: {LOG}")
 
 
 def say(text: str) -> None:
