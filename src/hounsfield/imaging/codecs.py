@@ -5,6 +5,7 @@ A decoder takes the bit stream of one frame and its description, and gives sampl
 The codec libraries load on first use: they are large, and most archives need one or two of them.
 """
 
+import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from hounsfield.imaging.description import RGB, YBR_FULL, PixelDescription
 
 # PackBits makes at most 128 bytes of 2. PS3.5 G.3.1.
 _RLE_EXPANSION = 64
+_RLE_SLACK = 256
+_EOI = b"\xff\xd9"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,27 +102,21 @@ def decode_jpeg_ls(data: bytes, description: PixelDescription, /) -> Decoded:
     import imagecodecs
 
     header = _matching(bitstream.read_jpeg(data), description)
-    array = _guarded("JPEG-LS", imagecodecs.jpegls_decode, data)
+    # CharLS searches seconds for the end of a stream that was cut off, unless there is an EOI behind.
+    array = _guarded("JPEG-LS", imagecodecs.jpegls_decode, data + _EOI)
     return Decoded(_samples_last(array, description), description.photometric, header.precision)
 
 
 def decode_jpeg_2000(data: bytes, description: PixelDescription, /) -> Decoded:
-    """JPEG 2000, reversible and irreversible, Part 1 and 2. PS3.5 8.2.4."""
+    """JPEG 2000, reversible and irreversible, Part 1 and 2, and high-throughput. PS3.5 8.2.4 and 8.2.11.
+
+    HTJ2K goes through OpenJPEG too. OpenJPH takes half the time, but its wrapper gives a wrong image instead of an
+    error for a damaged bit stream, and some such streams end the process.
+    """
     import imagecodecs
 
-    return _jpeg_2000(data, description, imagecodecs.jpeg2k_decode)
-
-
-def decode_htj2k(data: bytes, description: PixelDescription, /) -> Decoded:
-    """High-throughput JPEG 2000. PS3.5 8.2.11."""
-    import imagecodecs
-
-    return _jpeg_2000(data, description, imagecodecs.htj2k_decode)
-
-
-def _jpeg_2000(data: bytes, description: PixelDescription, function: Callable[..., Any]) -> Decoded:
     header = _matching(bitstream.read_jpeg_2000(data), description)
-    array = _guarded("JPEG 2000", function, data)
+    array = _guarded("JPEG 2000", imagecodecs.jpeg2k_decode, data)
     photometric = description.photometric
     if description.samples == 3 and (header.is_ybr is False or photometric in ("YBR_RCT", "YBR_ICT")):
         photometric = RGB  # the decoder has undone the transformation
@@ -137,27 +134,52 @@ def decode_jpeg_xl(data: bytes, description: PixelDescription, /) -> Decoded:
 
 
 def decode_rle(data: bytes, description: PixelDescription, /) -> Decoded:
-    """RLE Lossless: a segment for every byte of every sample. PS3.5 Annex G."""
-    from rle import rle
-
-    bits = max(description.bits_allocated, 8)
-    expected = description.decoded_bytes
-    if expected > len(data) * _RLE_EXPANSION:
-        raise errors.Corrupt(f"{len(data)} bytes of RLE cannot hold the {expected} bytes of a frame")
-    raw = _guarded("RLE", rle.decode_frame, data, description.pixels, bits, "<")
-    if len(raw) != expected:
-        raise errors.Corrupt(f"RLE decodes to {len(raw)} bytes instead of {expected}")
-    planes = np.frombuffer(raw, f"<u{bits // 8}").reshape(
-        description.samples, description.rows, description.columns
-    )
+    """RLE Lossless: a segment for every byte of every sample, the most significant first. PS3.5 Annex G."""
+    width = max(description.bits_allocated // 8, 1)
+    if description.decoded_bytes > len(data) * _RLE_EXPANSION:
+        raise errors.Corrupt(
+            f"{len(data)} bytes of RLE cannot hold the {description.decoded_bytes} bytes of a frame"
+        )
+    planes = np.empty((description.samples, description.pixels, width), np.uint8)
+    for index, segment in enumerate(_rle_segments(data, description.samples * width)):
+        sample, byte = divmod(index, width)
+        planes[sample, :, width - 1 - byte] = _rle_segment(segment, description)
+    values = planes.view(f"<u{width}").reshape(description.samples, description.rows, description.columns)
     photometric = YBR_FULL if description.photometric.startswith("YBR") else description.photometric
-    return Decoded(planes.transpose(1, 2, 0), photometric, description.bits_stored)
+    return Decoded(values.transpose(1, 2, 0), photometric, description.bits_stored)
+
+
+def _rle_segments(data: bytes, count: int) -> list[bytes]:
+    if len(data) < 64:
+        raise errors.Corrupt("RLE without a header")
+    declared, *offsets = struct.unpack_from("<16I", data)
+    if declared != count:
+        raise errors.Corrupt(f"RLE with {declared} segments instead of {count}")
+    ends = [*offsets[1:count], len(data)]
+    if offsets[0] < 64 or any(begin >= end for begin, end in zip(offsets[:count], ends, strict=True)):
+        raise errors.Corrupt("RLE segments are out of order")
+    return [data[begin:end] for begin, end in zip(offsets[:count], ends, strict=True)]
+
+
+def _rle_segment(segment: bytes, description: PixelDescription) -> NDArray[np.uint8]:
+    """One byte of every pixel."""
+    import imagecodecs
+
+    pixels = description.pixels
+    # The size of the output is not in the segment, and some encoders pad it with codes of their own.
+    raw = np.frombuffer(
+        _guarded("RLE", imagecodecs.packbits_decode, segment, out=pixels + _RLE_SLACK), np.uint8
+    )
+    if description.bits_allocated == 1 and (pixels + 7) // 8 <= len(raw) < pixels:
+        raw = np.unpackbits(raw, bitorder="little")
+    if len(raw) < pixels:
+        raise errors.Corrupt(f"an RLE segment decodes to {len(raw)} bytes instead of {pixels}")
+    return raw[:pixels]
 
 
 _JPEG = Codec(decode_jpeg, fragments.begins_jpeg)
 _JPEG_LS = Codec(decode_jpeg_ls, fragments.begins_jpeg)
 _JPEG_2000 = Codec(decode_jpeg_2000, fragments.begins_jpeg_2000)
-_HTJ2K = Codec(decode_htj2k, fragments.begins_jpeg_2000)
 _JPEG_XL = Codec(decode_jpeg_xl, fragments.begins_jpeg_xl)
 _RLE = Codec(decode_rle, fragments.begins_rle)
 
@@ -177,9 +199,9 @@ CODECS: dict[str, Codec] = {
     "1.2.840.10008.1.2.4.110": _JPEG_XL,  # lossless
     "1.2.840.10008.1.2.4.111": _JPEG_XL,  # JPEG recompression
     "1.2.840.10008.1.2.4.112": _JPEG_XL,
-    "1.2.840.10008.1.2.4.201": _HTJ2K,  # lossless only
-    "1.2.840.10008.1.2.4.202": _HTJ2K,  # lossless only, RPCL
-    "1.2.840.10008.1.2.4.203": _HTJ2K,
+    "1.2.840.10008.1.2.4.201": _JPEG_2000,  # lossless only
+    "1.2.840.10008.1.2.4.202": _JPEG_2000,  # lossless only, RPCL
+    "1.2.840.10008.1.2.4.203": _JPEG_2000,
     "1.2.840.10008.1.2.5": _RLE,
 }
 

@@ -13,16 +13,22 @@ from hounsfield.dicom.dataset import Dataset
 from hounsfield.dicom.part10 import Head, read_whole
 from hounsfield.dicom.scan import Buffer
 from hounsfield.imaging import codecs
-from hounsfield.imaging.description import PixelDescription, describe, frame_count
+from hounsfield.imaging.description import PixelDescription, describe
 from hounsfield.imaging.fragments import Encapsulated, ExtendedOffsets, Span, locate_frame
 from hounsfield.imaging.limits import DEFAULT_LIMITS, Limits
-
-__all__ = ["EncodedFrame", "frame_count", "read_frame"]
 
 _EXTENDED_OFFSETS = 0x7FE00001
 _EXTENDED_LENGTHS = 0x7FE00002
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _SUBSAMPLED = ("YBR_FULL_422", "YBR_PARTIAL_422")
+
+
+class NoPixelData(errors.BadRequest):
+    """The instance holds no image."""
+
+
+class NoSuchFrame(errors.BadRequest):
+    """The instance has fewer frames."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,19 +82,19 @@ def read_frame(
 
     Raises
     ------
-    NotFound
-        If there is no pixel data, or no such frame.
+    NoPixelData, NoSuchFrame
+        If there is no pixel data, or no frame of this number.
     Corrupt
         If what the data set declares is not in the bytes.
     Unsupported
         If the pixels are of a kind we cannot show.
     """
     if head.pixel_data_tag is None:
-        raise errors.NotFound("the instance has no pixel data")
+        raise NoPixelData("the instance has no pixel data")
     if description is None:
         description = describe(head.dataset, pixel_data_vr=head.pixel_data_vr or "OW")
     if not 1 <= number <= description.number_of_frames:
-        raise errors.NotFound(f"frame {number} of {description.number_of_frames}")
+        raise NoSuchFrame(f"there is no frame {number} among {description.number_of_frames}")
     if description.decoded_bytes > limits.frame_bytes:
         raise errors.Corrupt(
             f"a frame of {description.columns} columns by {description.rows} rows takes "

@@ -17,6 +17,9 @@ from hounsfield.imaging.display import Display, default_window
 from hounsfield.imaging.limits import DEFAULT_LIMITS, Limits
 from hounsfield.imaging.lut import Window, grey_levels
 
+Image = NDArray[Any]
+"""Grey levels or RGB, 8 or 16 bits, as the writers of files take it."""
+
 _BLUR = (1, 4, 6, 4, 1)
 _FLOAT_MAX = 1e300  # so that a range of values is still finite
 

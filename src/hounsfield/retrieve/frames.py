@@ -1,0 +1,155 @@
+"""The frames of a stored instance: as they are stored, and as images to look at."""
+
+import mmap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from hounsfield.archive import Archive
+from hounsfield.dicom.part10 import Head, read_head
+from hounsfield.dicom.scan import Buffer
+from hounsfield.errors import NotFound
+from hounsfield.imaging import frames, render
+from hounsfield.imaging.decode import Pixels, decode
+from hounsfield.imaging.description import frame_count
+from hounsfield.imaging.display import read_display
+from hounsfield.imaging.frames import EncodedFrame
+from hounsfield.imaging.jpeg import QUALITY_DEFAULT, encode_jpeg
+from hounsfield.imaging.lut import Window
+from hounsfield.imaging.pam import encode_pam
+from hounsfield.imaging.png import encode_png
+from hounsfield.imaging.render import AS_IT_IS, Box
+from hounsfield.index.attachments import Attachment
+from hounsfield.retrieve.datasets import read_instance
+from hounsfield.retrieve.files import find_dicom, plain_file, read_attachment
+
+# Below this, reading is cheaper than mapping and touching the pages one by one.
+_MAPPED_SIZE = 4 << 20
+
+
+class View(Enum):
+    """What of a frame's pixels to show."""
+
+    PREVIEW = "preview"
+    """The frame's own range of values, stretched."""
+
+    RENDERED = "rendered"
+    """As the data set asks, or through the caller's window."""
+
+    UINT8 = "image-uint8"
+    UINT16 = "image-uint16"
+    INT16 = "image-int16"
+
+
+class ImageFormat(Enum):
+    """How to write an image, by media type."""
+
+    PNG = "image/png"
+    JPEG = "image/jpeg"
+    PAM = "image/x-portable-arbitrarymap"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRequest:
+    """What image of a frame is wanted. `window` and `box` matter to RENDERED alone, `quality` to JPEG."""
+
+    view: View = View.PREVIEW
+    format: ImageFormat = ImageFormat.PNG
+    window: Window | None = None
+    box: Box = AS_IT_IS
+    quality: int = QUALITY_DEFAULT
+
+
+PREVIEW_PNG = ImageRequest()
+
+
+def count_frames(archive: Archive, public_id: str) -> int:
+    """How many frames an instance has; 0 without pixel data.
+
+    Raises
+    ------
+    NotFound
+        If there is no such instance.
+    """
+    head = read_instance(archive, public_id)
+    return frame_count(head.dataset) if head.has_pixel_data else 0
+
+
+def read_frame(archive: Archive, public_id: str, number: int) -> EncodedFrame:
+    """One frame as it is stored, `number` from 1.
+
+    Raises
+    ------
+    NotFound
+        If there is no such instance.
+    NoPixelData, NoSuchFrame
+        If it holds no such frame.
+    Corrupt, Unsupported
+        If the frame cannot be found in its bytes.
+    """
+    data = _buffer(archive, find_dicom(archive, public_id))
+    return frames.read_frame(data, read_head(data), number)
+
+
+def preview_png(archive: Archive, public_id: str, number: int = 1) -> bytes:
+    """A frame's own range of values as a PNG file, `number` from 1. Errors as of `image`."""
+    return image(archive, public_id, number, PREVIEW_PNG)
+
+
+def rendered(
+    archive: Archive, public_id: str, number: int = 1, *, window: Window | None = None, box: Box = AS_IT_IS
+) -> bytes:
+    """A frame as its data set asks to be shown, or through the caller's window, as PNG. Errors as of `image`."""
+    return image(archive, public_id, number, ImageRequest(View.RENDERED, window=window, box=box))
+
+
+def image(archive: Archive, public_id: str, number: int, wanted: ImageRequest) -> bytes:
+    """Make an image file of one frame, `number` from 1.
+
+    Raises
+    ------
+    NotFound
+        If there is no such instance.
+    NoPixelData, NoSuchFrame
+        If it holds no such frame.
+    Corrupt, Unsupported
+        If the frame cannot be decoded, or the view or the format cannot hold it.
+    BadRequest
+        If the window or the quality make no sense.
+    """
+    data = _buffer(archive, find_dicom(archive, public_id))
+    head = read_head(data)
+    return _written(_viewed(decode(frames.read_frame(data, head, number)), head, number, wanted), wanted)
+
+
+def _viewed(pixels: Pixels, head: Head, number: int, wanted: ImageRequest) -> render.Image:
+    if wanted.view is View.RENDERED:
+        display = read_display(head.dataset, pixels.description, number)
+        return render.render(pixels, display, window=wanted.window, box=wanted.box)
+    return _VIEWS[wanted.view](pixels)
+
+
+def _written(picture: render.Image, wanted: ImageRequest) -> bytes:
+    if wanted.format is ImageFormat.JPEG:
+        return encode_jpeg(picture, wanted.quality)
+    return encode_pam(picture) if wanted.format is ImageFormat.PAM else encode_png(picture)
+
+
+_VIEWS: Mapping[View, Callable[[Pixels], render.Image]] = {
+    View.PREVIEW: render.preview,
+    View.UINT8: render.clip_uint8,
+    View.UINT16: render.clip_uint16,
+    View.INT16: render.clip_int16,
+}
+
+
+def _buffer(archive: Archive, attachment: Attachment) -> Buffer:
+    """The file's bytes; a large one is mapped, so that one frame of a whole slide costs its own pages."""
+    plain = plain_file(archive, attachment) if attachment.size >= _MAPPED_SIZE else None
+    if plain is None:
+        return read_attachment(archive, attachment)
+    try:
+        with plain.path.open("rb") as file:
+            return mmap.mmap(file.fileno(), plain.size, access=mmap.ACCESS_READ)
+    except (FileNotFoundError, ValueError) as cause:  # ValueError: the file is shorter than recorded
+        raise NotFound("The file of the instance is missing or cut off") from cause
