@@ -116,7 +116,7 @@ def latest_change(tx: Transaction) -> ChangePage:
 
 def last_change(tx: Transaction) -> int:
     """The last number ever given, which deletions do not take back."""
-    row = tx.row("SELECT value FROM counters WHERE name = 'last_change'")
+    row = tx.row("SELECT last_change FROM totals")
     return int(row[0]) if row else 0
 
 

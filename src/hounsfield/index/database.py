@@ -13,22 +13,26 @@ Row = tuple[Any, ...]
 T = TypeVar("T")
 
 
+TOTALS = ("patients", "studies", "series", "instances", "size", "stored_size", "synchronisations")
+"""What is counted of the whole archive."""
+
+
 @dataclass(slots=True)
 class Pending:
     """What a transaction writes only once, before it commits, however many instances it holds."""
 
-    counters: dict[str, int] = field(default_factory=dict)
+    totals: dict[str, int] = field(default_factory=dict)
     received: dict[tuple[int, int], tuple[str, int]] = field(default_factory=dict)
     updated: dict[tuple[int, int], str] = field(default_factory=dict)
     last_change: int = 0
 
     def count(self, name: str, amount: int) -> None:
-        """Add to a counter."""
-        self.counters[name] = self.counters.get(name, 0) + amount
+        """Add to one of the totals."""
+        self.totals[name] = self.totals.get(name, 0) + amount
 
     def merge(self, other: "Pending") -> None:
         """Add what another part of the same transaction left."""
-        for name, amount in other.counters.items():
+        for name, amount in other.totals.items():
             self.count(name, amount)
         self.received.update(other.received)
         self.updated.update(other.updated)
@@ -60,8 +64,8 @@ class Transaction(Protocol):
         """Execute an INSERT into a table that has an `id` or `seq`; the new one."""
         ...
 
-    def counter(self, name: str) -> int:
-        """A counter, with what this transaction added to it so far."""
+    def total(self, name: str) -> int:
+        """One of the totals, with what this transaction added to it so far."""
         ...
 
     def json_text(self, column: str, key: str) -> str:

@@ -5,16 +5,19 @@ from typing import Any
 
 import orjson
 
-from hounsfield.dicom.identifiers import Identifiers
+from hounsfield.dicom.identifiers import Identifiers, PublicId
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.main_tags import normalize
+from hounsfield.errors import Conflict
 from hounsfield.index.changes import ChangeType, log_change
 from hounsfield.index.database import Transaction
 from hounsfield.index.deletion import delete_rows
 from hounsfield.index.keys import to_key
+from hounsfield.index.pending import TABLES
 from hounsfield.index.series_status import is_complete
 
 Tags = dict[str, str]
+Sequences = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +34,30 @@ class NewAttachment:
 
 
 @dataclass(frozen=True, slots=True)
-class NewInstance:
-    """All that the index keeps of an instance and, where they are new, of its parents.
+class NewParents:
+    """What the index keeps of the patient, study and series of an instance, in this order, where they are new.
 
-    `tags` and `sequences` go from the patient down to the instance; `sequences` hold the sequences among the main
-    DICOM tags in full JSON format.
+    `sequences` hold the sequences among the main DICOM tags in full JSON format.
     """
 
+    tags: tuple[Tags, Tags, Tags]
+    sequences: tuple[Sequences, Sequences, Sequences]
+    expected_instances: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewInstance:
+    """All that the index keeps of an instance. `parents` may be None where the series is known to be there."""
+
     identifiers: Identifiers
-    tags: tuple[Tags, Tags, Tags, Tags]
-    sequences: tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any]]
+    public_ids: tuple[PublicId, PublicId, PublicId, PublicId]
+    tags: Tags
+    sequences: Sequences
+    parents: NewParents | None
     main_tags_version: int
     sop_class_uid: str
     transfer_syntax_uid: str
     index_in_series: str | None
-    expected_instances: int | None
     pixel_data_offset: int | None
     pixel_data_vr: str | None
     reception_date: str
@@ -55,6 +67,10 @@ class NewInstance:
     called_aet: str
     remote_ip: str
     http_username: str
+
+
+class ParentsMissing(Conflict):
+    """The series is not there, and nothing is told of what it should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,28 +102,38 @@ def find_main_tags_version(tx: Transaction, signatures: tuple[str, str, str, str
     )
 
 
+def is_known(tx: Transaction, level: Level, public_id: str) -> bool:
+    """Whether the index has a resource."""
+    return tx.row(f"SELECT 1 FROM {TABLES[level]} WHERE public_id = ?", to_key(public_id)) is not None
+
+
 def add_instance(tx: Transaction, new: NewInstance, file: NewAttachment, *, overwrite: bool = False) -> Added:
-    """Add an instance and its file; if the index has it already, do nothing, or with `overwrite` replace it."""
-    key = to_key(new.identifiers.public_id(Level.INSTANCE))
+    """Add an instance and its file; if the index has it already, do nothing, or with `overwrite` replace it.
+
+    Raises
+    ------
+    ParentsMissing
+        If the series is not there and `new.parents` is None.
+    """
+    keys = tuple(map(to_key, new.public_ids))
     deleted: tuple[str, ...] = ()
-    if tx.row("SELECT 1 FROM instances WHERE public_id = ?", key):
-        if not overwrite:
-            return Added(is_new=False)
-        deleted = tuple(delete_rows(tx, Level.INSTANCE, key, new.reception_date).uuids)
+    if overwrite and is_known(tx, Level.INSTANCE, new.public_ids[Level.INSTANCE]):
+        deleted = tuple(delete_rows(tx, Level.INSTANCE, keys[Level.INSTANCE], new.reception_date).uuids)
     created: list[Level] = []
-    patient, study, series, expected = _find_or_add_parents(tx, new, created)
-    instance = _insert_instance(tx, new, key, series)
+    patient, study, series, expected = _find_or_add_parents(tx, new, keys, created)
+    instance = _insert_instance(tx, new, keys[Level.INSTANCE], series)
+    if instance is None:
+        return Added(is_new=False)
     insert_attachment(tx, Level.INSTANCE, instance, file)
     created.append(Level.INSTANCE)
     tx.pending.count("instances", 1)
     ids = (patient, study, series, instance)
     for level in reversed(created):
-        log_change(
-            tx, _NEW[level], level, ids[level], to_key(new.identifiers.public_id(level)), new.reception_date
-        )
+        log_change(tx, _NEW[level], level, ids[level], keys[level], new.reception_date)
     if expected is not None and is_complete(tx, series, expected):
-        series_key = to_key(new.identifiers.public_id(Level.SERIES))
-        log_change(tx, ChangeType.COMPLETED_SERIES, Level.SERIES, series, series_key, new.reception_date)
+        log_change(
+            tx, ChangeType.COMPLETED_SERIES, Level.SERIES, series, keys[Level.SERIES], new.reception_date
+        )
     for level in (Level.PATIENT, Level.STUDY, Level.SERIES):
         tx.pending.received[level, ids[level]] = (new.reception_date, new.received_ns)
     return Added(is_new=True, created=tuple(reversed(created)), deleted_uuids=deleted)
@@ -137,48 +163,45 @@ def insert_attachment(
 
 
 def _find_or_add_parents(
-    tx: Transaction, new: NewInstance, created: list[Level]
+    tx: Transaction, new: NewInstance, keys: tuple[bytes, ...], created: list[Level]
 ) -> tuple[int, int, int, int | None]:
     """Row ids of patient, study and series, and the expected number of instances of the series."""
-    series_key = to_key(new.identifiers.public_id(Level.SERIES))
     found = tx.row(
         "SELECT studies.patient, series.study, series.id, series.expected_instances"
         " FROM series JOIN studies ON studies.id = series.study WHERE series.public_id = ?",
-        series_key,
+        keys[Level.SERIES],
     )
     if found:
-        return found
-    study_key = to_key(new.identifiers.public_id(Level.STUDY))
-    parents = tx.row("SELECT patient, id FROM studies WHERE public_id = ?", study_key)
+        patient, study, series, expected = found
+        return patient, study, series, expected
+    if new.parents is None:
+        raise ParentsMissing("The series is no longer in the index")
+    parents = tx.row("SELECT patient, id FROM studies WHERE public_id = ?", keys[Level.STUDY])
     if parents:
         patient, study = parents
     else:
-        patient_key = to_key(new.identifiers.public_id(Level.PATIENT))
-        row = tx.row("SELECT id FROM patients WHERE public_id = ?", patient_key)
-        if row:
-            patient = row[0]
-        else:
-            patient = _insert_patient(tx, new, patient_key)
+        row = tx.row("SELECT id FROM patients WHERE public_id = ?", keys[Level.PATIENT])
+        patient = row[0] if row else _insert_patient(tx, new, new.parents, keys[Level.PATIENT])
+        if not row:
             created.append(Level.PATIENT)
-            tx.pending.count("patients", 1)
-        study = _insert_study(tx, new, study_key, patient)
+        study = _insert_study(tx, new, new.parents, keys[Level.STUDY], patient)
         created.append(Level.STUDY)
-        tx.pending.count("studies", 1)
-    series = _insert_series(tx, new, series_key, study)
+    series = _insert_series(tx, new, new.parents, keys[Level.SERIES], study)
     created.append(Level.SERIES)
-    tx.pending.count("series", 1)
-    return patient, study, series, new.expected_instances
+    for level in created:
+        tx.pending.count(TABLES[level], 1)
+    return patient, study, series, new.parents.expected_instances
 
 
-def _insert_patient(tx: Transaction, new: NewInstance, key: bytes) -> int:
-    tags = new.tags[Level.PATIENT]
+def _insert_patient(tx: Transaction, new: NewInstance, parents: NewParents, key: bytes) -> int:
+    tags = parents.tags[Level.PATIENT]
     return tx.insert(
         "INSERT INTO patients (public_id, main_tags, main_sequences, main_tags_version, patient_id_key,"
         " patient_name_key, patient_birth_date, last_update, received_ns, is_stable, is_protected, recycling_ns)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?)",
         key,
         _json(tags),
-        _sequences(new, Level.PATIENT),
+        _sequences(parents.sequences[Level.PATIENT]),
         new.main_tags_version,
         normalize(tags.get("0010,0020", "")),
         normalize(tags.get("0010,0010", "")),
@@ -189,18 +212,17 @@ def _insert_patient(tx: Transaction, new: NewInstance, key: bytes) -> int:
     )
 
 
-def _insert_study(tx: Transaction, new: NewInstance, key: bytes, patient: int) -> int:
-    tags, patient_tags = new.tags[Level.STUDY], new.tags[Level.PATIENT]
+def _insert_study(tx: Transaction, new: NewInstance, parents: NewParents, key: bytes, patient: int) -> int:
+    tags, patient_tags = parents.tags[Level.STUDY], parents.tags[Level.PATIENT]
     return tx.insert(
         "INSERT INTO studies (public_id, patient, main_tags, patient_tags, main_sequences, main_tags_version,"
-        " study_instance_uid, patient_id_key, patient_name_key, accession_number_key,"
-        " study_description_key, study_date,"
-        " last_update, received_ns, is_stable) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+        " study_instance_uid, patient_id_key, patient_name_key, accession_number_key, study_description_key,"
+        " study_date, last_update, received_ns, is_stable) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
         key,
         patient,
         _json(tags),
         _json(patient_tags),
-        _sequences(new, Level.STUDY),
+        _sequences(parents.sequences[Level.STUDY]),
         new.main_tags_version,
         new.identifiers.study_instance_uid,
         normalize(patient_tags.get("0010,0020", "")),
@@ -213,8 +235,8 @@ def _insert_study(tx: Transaction, new: NewInstance, key: bytes, patient: int) -
     )
 
 
-def _insert_series(tx: Transaction, new: NewInstance, key: bytes, study: int) -> int:
-    tags = new.tags[Level.SERIES]
+def _insert_series(tx: Transaction, new: NewInstance, parents: NewParents, key: bytes, study: int) -> int:
+    tags = parents.tags[Level.SERIES]
     return tx.insert(
         "INSERT INTO series (public_id, study, main_tags, main_sequences, main_tags_version, series_instance_uid,"
         " modality, expected_instances, remote_aet, last_update, received_ns, is_stable)"
@@ -222,28 +244,28 @@ def _insert_series(tx: Transaction, new: NewInstance, key: bytes, study: int) ->
         key,
         study,
         _json(tags),
-        _sequences(new, Level.SERIES),
+        _sequences(parents.sequences[Level.SERIES]),
         new.main_tags_version,
         new.identifiers.series_instance_uid,
         tags.get("0008,0060", ""),
-        new.expected_instances,
+        parents.expected_instances,
         new.remote_aet,
         new.reception_date,
         new.received_ns,
     )
 
 
-def _insert_instance(tx: Transaction, new: NewInstance, key: bytes, series: int) -> int:
-    return tx.insert(
+def _insert_instance(tx: Transaction, new: NewInstance, key: bytes, series: int) -> int | None:
+    """The new row, or None if the index has the instance."""
+    row = tx.row(
         "INSERT INTO instances (public_id, series, main_tags, main_sequences, main_tags_version, sop_instance_uid,"
-        " sop_class_uid, transfer_syntax_uid, index_in_series, pixel_data_offset, pixel_data_vr,"
-        " reception_date, origin,"
-        " remote_aet, called_aet, remote_ip, http_username)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " sop_class_uid, transfer_syntax_uid, index_in_series, pixel_data_offset, pixel_data_vr, reception_date,"
+        " origin, remote_aet, called_aet, remote_ip, http_username)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (public_id) DO NOTHING RETURNING id",
         key,
         series,
-        _json(new.tags[Level.INSTANCE]),
-        _sequences(new, Level.INSTANCE),
+        _json(new.tags),
+        _sequences(new.sequences),
         new.main_tags_version,
         new.identifiers.sop_instance_uid,
         new.sop_class_uid,
@@ -258,12 +280,12 @@ def _insert_instance(tx: Transaction, new: NewInstance, key: bytes, series: int)
         new.remote_ip,
         new.http_username,
     )
+    return row[0] if row else None
 
 
 def _json(tags: Tags) -> str:
     return orjson.dumps(tags).decode()
 
 
-def _sequences(new: NewInstance, level: Level) -> str | None:
-    found = new.sequences[level]
+def _sequences(found: Sequences) -> str | None:
     return orjson.dumps({"Version": 1, "Sequences": found}).decode() if found else None

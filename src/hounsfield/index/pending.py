@@ -9,18 +9,24 @@ TABLES = ("patients", "studies", "series", "instances")
 
 def flush(tx: Transaction, pending: Pending) -> None:
     """Write `pending`, last thing before the commit."""
-    for name, amount in pending.counters.items():
-        if amount:
-            tx.run("UPDATE counters SET value = value + ? WHERE name = ?", amount, name)
+    changes = [f"{name} = {name} + {int(amount)}" for name, amount in pending.totals.items() if amount]
     if pending.last_change:
-        tx.run("UPDATE counters SET value = ? WHERE name = 'last_change'", pending.last_change)
+        changes.append(f"last_change = {int(pending.last_change)}")
+    if changes:
+        tx.run(f"UPDATE totals SET {', '.join(sorted(changes))}")
     for (level, resource), date in pending.updated.items():
         tx.run(f"UPDATE {TABLES[level]} SET last_update = ? WHERE id = ?", date, resource)
     for (level, resource), (date, now_ns) in pending.received.items():
-        recycling = f", recycling_ns = {now_ns}" if level == Level.PATIENT else ""
-        tx.run(
-            f"UPDATE {TABLES[level]} SET last_update = ?, received_ns = ?, is_stable = 0{recycling} WHERE id = ?",
-            date,
-            now_ns,
-            resource,
-        )
+        tx.run(_RECEIVED[level], date, now_ns, resource)
+        if level == Level.PATIENT:
+            tx.run(_MAKE_NEWEST, now_ns, resource)
+
+
+_RECEIVED = tuple(
+    f"UPDATE {table} SET last_update = ?, received_ns = ?, is_stable = 0 WHERE id = ?" for table in TABLES
+)
+# A patient that is the newest already needs no new place in the order of recycling.
+_MAKE_NEWEST = (
+    "UPDATE patients SET recycling_ns = ? WHERE id = ?"
+    " AND recycling_ns < (SELECT MAX(recycling_ns) FROM patients WHERE is_protected = 0)"
+)

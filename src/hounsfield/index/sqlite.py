@@ -20,7 +20,12 @@ from hounsfield.index.migrations import migrate
 from hounsfield.index.pending import flush
 
 T = TypeVar("T")
-WORDS = {"id": "INTEGER PRIMARY KEY AUTOINCREMENT", "bytes": "BLOB"}
+WORDS = {
+    "id": "INTEGER PRIMARY KEY",
+    "sequence": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "bytes": "BLOB",
+    "clustered": "WITHOUT ROWID",
+}
 _SHARED = 256  # Works that one transaction carries at most.
 _CHECKPOINT_PAGES = 4096
 
@@ -50,10 +55,10 @@ class SqliteTransaction:
         """See `Transaction.run`."""
         return self._execute(sql, parameters).rowcount
 
-    def counter(self, name: str) -> int:
-        """See `Transaction.counter`."""
-        (value,) = self.row("SELECT value FROM counters WHERE name = ?", name) or (0,)
-        return int(value) + self._shared.counters.get(name, 0) + self.pending.counters.get(name, 0)
+    def total(self, name: str) -> int:
+        """See `Transaction.total`."""
+        (value,) = self.row(f"SELECT {name} FROM totals") or (0,)
+        return int(value) + self._shared.totals.get(name, 0) + self.pending.totals.get(name, 0)
 
     def json_text(self, column: str, key: str) -> str:
         """See `Transaction.json_text`."""
@@ -144,7 +149,7 @@ class SqliteDatabase:
             try:
                 pending = Pending()
                 for work in batch:
-                    self._run_one(work, pending)
+                    self._run_one(work, pending, len(batch) == 1)
                 flush(SqliteTransaction(self._writer), pending)
                 self._writer.execute("COMMIT")
             except BaseException:
@@ -158,8 +163,13 @@ class SqliteDatabase:
             for work in batch:
                 work.is_done = True
 
-    def _run_one(self, work: _Work[Any], pending: Pending) -> None:
+    def _run_one(self, work: _Work[Any], pending: Pending, is_alone: bool) -> None:
+        """Run a work; when it fails, only what it did is undone."""
         tx = SqliteTransaction(self._writer, pending)
+        if is_alone:
+            work.result = work.action(tx)
+            pending.merge(tx.pending)
+            return
         self._writer.execute("SAVEPOINT work")
         try:
             work.result = work.action(tx)

@@ -35,11 +35,9 @@ class ResourceStatistics:
 
 
 def totals(tx: Transaction) -> Totals:
-    """The counters, which every transaction keeps."""
-    values: dict[str, int] = dict(tx.rows("SELECT name, value FROM counters"))
-    return Totals(
-        *(values[name] for name in ("patients", "studies", "series", "instances", "size", "stored_size"))
-    )
+    """The totals, which every transaction keeps."""
+    row = tx.row("SELECT patients, studies, series, instances, size, stored_size FROM totals")
+    return Totals(*(row or (0,) * 6))
 
 
 def resource_statistics(tx: Transaction, level: Level, public_id: str) -> ResourceStatistics:

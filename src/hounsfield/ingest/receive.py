@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from functools import partial
+from functools import lru_cache, partial
 
 from hounsfield.archive import Archive
 from hounsfield.dicom.identifiers import Identifiers, identify
@@ -19,10 +19,17 @@ from hounsfield.dicom.main_tags import DEFAULT_MAIN_TAGS, MainTags
 from hounsfield.dicom.part10 import Head, read_head
 from hounsfield.errors import BadRequest, StorageFull
 from hounsfield.events import InstanceReceived, ResourceCreated, ResourceDeleted
-from hounsfield.index.attachments import AttachmentType, Compression, find_attachment
+from hounsfield.index.attachments import Attachment, AttachmentType, Compression, find_attachment
 from hounsfield.index.database import Transaction
 from hounsfield.index.deletion import Deleted, delete, mark_file_deleted
-from hounsfield.index.insertion import Added, NewAttachment, NewInstance, add_instance
+from hounsfield.index.insertion import (
+    Added,
+    NewAttachment,
+    NewInstance,
+    ParentsMissing,
+    add_instance,
+    is_known,
+)
 from hounsfield.index.patients import next_to_recycle
 from hounsfield.ingest.instance import Origin, Reception, describe
 from hounsfield.ingest.note import Note, write_note
@@ -133,12 +140,23 @@ def receive(intake: Intake, incoming: Incoming) -> Receipt:
     identifiers = identify(head.dataset)
     if not all(accepts(incoming, head) for accepts in intake.filters):
         return Receipt(Outcome.FILTERED_OUT, identifiers)
-    must_overwrite = intake.options.overwrite is not Overwrite.NEVER
-    if _is_kept_as_it_is(intake, incoming, identifiers):
+    public_ids = identifiers.public_ids()
+    with intake.archive.database.read() as tx:
+        stored = find_attachment(tx, Level.INSTANCE, public_ids[Level.INSTANCE], AttachmentType.DICOM)
+        has_series = is_known(tx, Level.SERIES, public_ids[Level.SERIES])
+    overwrite = intake.options.overwrite
+    if stored is not None and (
+        overwrite is Overwrite.NEVER
+        or (overwrite is Overwrite.IF_CHANGED and _is_same_file(intake, incoming, stored))
+    ):
         return Receipt(Outcome.ALREADY_STORED, identifiers)
-    new = _describe(intake, incoming, head, identifiers)
-    attachment = _store(intake, incoming, new, must_overwrite)
-    added = _index(intake, new, attachment, must_overwrite)
+    describe_it = partial(_describe, intake, incoming, head, identifiers)
+    new = describe_it(intake.clock_ns(), with_parents=not has_series or overwrite is not Overwrite.NEVER)
+    file = _store(intake, incoming, new)
+    try:
+        added = _index(intake, new, file)
+    except ParentsMissing:  # The series was deleted meanwhile.
+        added = _index(intake, describe_it(new.received_ns, with_parents=True), file)
     return Receipt(Outcome.SUCCESS if added.is_new else Outcome.ALREADY_STORED, identifiers)
 
 
@@ -146,38 +164,40 @@ def _read(intake: Intake, incoming: Incoming) -> Head:
     content = incoming.content
     data = content.view() if isinstance(content, SpoolFile) else content
     return read_head(
-        data, transfer_syntax_uid=incoming.transfer_syntax_uid, default_encoding=intake.options.default_encoding
+        data,
+        transfer_syntax_uid=incoming.transfer_syntax_uid,
+        default_encoding=intake.options.default_encoding,
     )
 
 
-def _describe(intake: Intake, incoming: Incoming, head: Head, identifiers: Identifiers) -> NewInstance:
-    now_ns = intake.clock_ns()
-    reception = Reception(incoming.origin, date_of(now_ns), now_ns)
+def _describe(
+    intake: Intake,
+    incoming: Incoming,
+    head: Head,
+    identifiers: Identifiers,
+    now_ns: int,
+    *,
+    with_parents: bool,
+) -> NewInstance:
     return describe(
         head,
         identifiers,
-        reception,
+        Reception(incoming.origin, date_of(now_ns), now_ns),
         main_tags=intake.options.main_tags,
         main_tags_version=intake.main_tags_version,
         offset=len(incoming.prefix),
+        with_parents=with_parents,
     )
 
 
-def _is_kept_as_it_is(intake: Intake, incoming: Incoming, identifiers: Identifiers) -> bool:
-    """Whether the archive has the instance and is not to replace it by these bytes."""
-    overwrite = intake.options.overwrite
-    if overwrite is Overwrite.ALWAYS:
-        return False
-    with intake.archive.database.read() as tx:
-        public_id = identifiers.public_id(Level.INSTANCE)
-        stored = find_attachment(tx, Level.INSTANCE, public_id, AttachmentType.DICOM)
-    if stored is None or overwrite is Overwrite.NEVER:
-        return stored is not None
-    if stored.size != sum(len(part) for part in _parts(incoming)):
+def _is_same_file(intake: Intake, incoming: Incoming, stored: Attachment) -> bool:
+    """Whether these bytes are those that the archive has."""
+    parts = _parts(incoming)
+    if stored.size != sum(len(part) for part in parts):
         return False
     data = intake.archive.storage.read(FileKey(stored.uuid), 0, stored.stored_size)
     plain = decompress(data) if stored.compression == Compression.ZLIB_WITH_SIZE else data
-    return plain == b"".join(_parts(incoming))
+    return plain == b"".join(parts)
 
 
 def _parts(incoming: Incoming) -> list[Buffer]:
@@ -187,33 +207,31 @@ def _parts(incoming: Incoming) -> list[Buffer]:
     return [incoming.prefix, content] if incoming.prefix else [content]
 
 
-def _store(intake: Intake, incoming: Incoming, new: NewInstance, overwrite: bool) -> NewAttachment:
+def _store(intake: Intake, incoming: Incoming, new: NewInstance) -> NewAttachment:
     """Put the file in the storage area."""
     parts = _parts(incoming)
     size = sum(len(part) for part in parts)
-    note = partial(Note, size=size, overwrite=overwrite, reception=_reception(new, incoming))
-    storage, content = intake.archive.storage, incoming.content
-    if intake.options.is_compressed:
+    compression = Compression.ZLIB_WITH_SIZE if intake.options.is_compressed else Compression.NONE
+    reception = Reception(incoming.origin, new.reception_date, new.received_ns)
+    note = write_note(Note(size, compression, intake.options.overwrite is not Overwrite.NEVER, reception))
+    storage, content, stored_size = intake.archive.storage, incoming.content, size
+    if compression is Compression.ZLIB_WITH_SIZE:
         pieces = compress(parts)
-        compression, stored_size = Compression.ZLIB_WITH_SIZE, sum(map(len, pieces))
-        key = storage.create(pieces, write_note(note(compression=compression)))
+        stored_size = sum(map(len, pieces))
+        key = storage.create(pieces, note)
+    elif isinstance(content, SpoolFile):
+        key = storage.adopt(content, note)
     else:
-        compression, stored_size = Compression.NONE, size
-        text = write_note(note(compression=compression))
-        key = storage.adopt(content, text) if isinstance(content, SpoolFile) else storage.create(parts, text)
+        key = storage.create(parts, note)
     return NewAttachment(AttachmentType.DICOM, key, size, stored_size, compression)
 
 
-def _reception(new: NewInstance, incoming: Incoming) -> Reception:
-    return Reception(incoming.origin, new.reception_date, new.received_ns)
-
-
-def _index(intake: Intake, new: NewInstance, attachment: NewAttachment, overwrite: bool) -> Added:
+def _index(intake: Intake, new: NewInstance, file: NewAttachment) -> Added:
     """Commit the row, delete what had to make room, and tell of it."""
-    key = FileKey(attachment.uuid)
+    key = FileKey(file.uuid)
 
     def work(tx: Transaction) -> tuple[Added, list[Deleted]]:
-        added = add_instance(tx, new, attachment, overwrite=overwrite)
+        added = add_instance(tx, new, file, overwrite=intake.options.overwrite is not Overwrite.NEVER)
         if not added.is_new:
             mark_file_deleted(tx, key)
             return added, []
@@ -226,7 +244,7 @@ def _index(intake: Intake, new: NewInstance, attachment: NewAttachment, overwrit
         raise
     if added.is_new:
         intake.settling.add(key)
-        _publish(intake.archive, new.identifiers, added)
+        _publish(intake.archive, new, added)
     for deleted in recycled:
         for level, public_id in deleted.resources:
             intake.archive.events.publish(ResourceDeleted(level, public_id))
@@ -245,8 +263,7 @@ def _make_room(tx: Transaction, options: IngestOptions, new: NewInstance) -> lis
     """
     recycled: list[Deleted] = []
     while _is_too_much(tx, options):
-        patient = new.identifiers.public_id(Level.PATIENT)
-        victim = next_to_recycle(tx, patient) if options.is_recycling else None
+        victim = next_to_recycle(tx, new.public_ids[Level.PATIENT]) if options.is_recycling else None
         if victim is None:
             raise StorageFull("The archive has reached its maximum size, and nothing may be recycled")
         recycled.append(delete(tx, Level.PATIENT, victim, new.reception_date))
@@ -254,18 +271,22 @@ def _make_room(tx: Transaction, options: IngestOptions, new: NewInstance) -> lis
 
 
 def _is_too_much(tx: Transaction, options: IngestOptions) -> bool:
-    if options.maximum_size and tx.counter("stored_size") > options.maximum_size:
+    if options.maximum_size and tx.total("stored_size") > options.maximum_size:
         return True
-    return bool(options.maximum_patients) and tx.counter("patients") > options.maximum_patients
+    return bool(options.maximum_patients) and tx.total("patients") > options.maximum_patients
 
 
-def _publish(archive: Archive, identifiers: Identifiers, added: Added) -> None:
-    patient, study, series, instance = (identifiers.public_id(level) for level in Level)
+def _publish(archive: Archive, new: NewInstance, added: Added) -> None:
     for level in added.created:
-        archive.events.publish(ResourceCreated(level, (patient, study, series, instance)[level]))
-    archive.events.publish(InstanceReceived((patient, study, series, instance)))
+        archive.events.publish(ResourceCreated(level, new.public_ids[level]))
+    archive.events.publish(InstanceReceived(new.public_ids))
 
 
 def date_of(time_ns: int) -> str:
     """A time as `YYYYMMDDTHHMMSS` in UTC."""
-    return datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).strftime("%Y%m%dT%H%M%S")
+    return _date_of_second(time_ns // 1_000_000_000)
+
+
+@lru_cache(maxsize=16)
+def _date_of_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y%m%dT%H%M%S")

@@ -51,7 +51,9 @@ def recover(intake: Intake) -> Recovered:
         archive.database.sync()
     archive.storage.remove(swept)
     if rows or swept:
-        _log.warning("Recovery: %d instances were indexed again, %d unfinished files were deleted", rows, len(swept))
+        _log.warning(
+            "Recovery: %d instances were indexed again, %d unfinished files were deleted", rows, len(swept)
+        )
     return Recovered(rows, len(swept))
 
 
@@ -68,7 +70,9 @@ def _restore(intake: Intake, recent: Recent, note: Note, swept: list[FileKey]) -
         head = read_head(data, default_encoding=intake.options.default_encoding)
         identifiers = identify(head.dataset)
     except ArchiveError:
-        _log.exception("File %s was stored and cannot be indexed again; it is left in the storage area", recent.key)
+        _log.exception(
+            "File %s was stored and cannot be indexed again; it is left in the storage area", recent.key
+        )
         return False
     attachment = NewAttachment(AttachmentType.DICOM, recent.key, len(data), recent.size, note.compression)
     new = describe(

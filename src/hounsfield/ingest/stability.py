@@ -16,7 +16,9 @@ _log = logging.getLogger("hounsfield.generic")
 class StabilityMonitor:
     """Sleeps until the next resource may be stable. What is unstable is in the index: a restart forgets nothing."""
 
-    def __init__(self, archive: Archive, stable_age_seconds: float, clock_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self, archive: Archive, stable_age_seconds: float, clock_ns: Callable[[], int] = time.time_ns
+    ) -> None:
         self._archive, self._age_ns, self._clock_ns = archive, int(stable_age_seconds * 1e9), clock_ns
         self._wake = threading.Event()
         self._stop = threading.Event()

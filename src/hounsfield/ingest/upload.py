@@ -66,7 +66,9 @@ def upload(
     return receive(intake, Incoming(origin, content))
 
 
-def upload_zip(intake: Intake, options: UploadOptions, origin: Origin, archive: IO[bytes]) -> Iterator[Receipt]:
+def upload_zip(
+    intake: Intake, options: UploadOptions, origin: Origin, archive: IO[bytes]
+) -> Iterator[Receipt]:
     """Take in the DICOM files of a ZIP archive, one after the other.
 
     Raises
@@ -135,7 +137,14 @@ def _expand(stream: Readable, options: UploadOptions, what: str) -> Content:
                 spooled.write(piece)
             else:
                 pieces.append(piece)
-    except (zlib.error, zipfile.BadZipFile, EOFError, gzip.BadGzipFile, NotImplementedError, ValueError) as error:
+    except (
+        zlib.error,
+        zipfile.BadZipFile,
+        EOFError,
+        gzip.BadGzipFile,
+        NotImplementedError,
+        ValueError,
+    ) as error:
         _close(spooled)
         raise Corrupt(f"{what} cannot be expanded") from error
     except (ArchiveError, OSError):

@@ -1,4 +1,5 @@
--- The index. One SQL for SQLite and PostgreSQL: `{bytes}` and `{id}` are the words that differ.
+-- The index. One SQL for SQLite and PostgreSQL, but for a few words: `{bytes}`, `{id}` for a key that the database
+-- gives, `{sequence}` for one that is never given again, `{clustered}` for a table ordered by its key.
 --
 -- public_id is the 20 bytes of the SHA-1 behind a public id: they sort as the public ids do.
 -- main_tags holds the main DICOM tags of the level as JSON, {"0010,0020": "..."}; what is searched
@@ -32,7 +33,7 @@ CREATE TABLE patients (
 );
 CREATE INDEX patients_by_patient_id ON patients (patient_id_key);
 CREATE INDEX patients_by_patient_name ON patients (patient_name_key);
-CREATE INDEX patients_unstable ON patients (received_ns) WHERE is_stable = 0;
+CREATE INDEX patients_unstable ON patients (id) WHERE is_stable = 0;
 CREATE INDEX patients_to_recycle ON patients (recycling_ns) WHERE is_protected = 0;
 
 CREATE TABLE studies (
@@ -60,7 +61,7 @@ CREATE INDEX studies_by_patient_name ON studies (patient_name_key);
 CREATE INDEX studies_by_accession_number ON studies (accession_number_key);
 CREATE INDEX studies_by_date ON studies (study_date);
 CREATE INDEX studies_by_last_update ON studies (last_update);
-CREATE INDEX studies_unstable ON studies (received_ns) WHERE is_stable = 0;
+CREATE INDEX studies_unstable ON studies (id) WHERE is_stable = 0;
 
 CREATE TABLE series (
     id {id},
@@ -79,7 +80,7 @@ CREATE TABLE series (
 );
 CREATE INDEX series_by_study ON series (study, modality);
 CREATE INDEX series_by_uid ON series (series_instance_uid);
-CREATE INDEX series_unstable ON series (received_ns) WHERE is_stable = 0;
+CREATE INDEX series_unstable ON series (id) WHERE is_stable = 0;
 
 CREATE TABLE instances (
     id {id},
@@ -118,7 +119,7 @@ CREATE TABLE attachments (
     stored_md5 TEXT,
     revision INTEGER NOT NULL,
     PRIMARY KEY (level, resource, type)
-);
+) {clustered};
 CREATE INDEX attachments_by_uuid ON attachments (uuid);
 
 -- What the system sets has columns; these are the users' own metadata and the rare system ones.
@@ -129,18 +130,18 @@ CREATE TABLE metadata (
     value TEXT NOT NULL,
     revision INTEGER NOT NULL,
     PRIMARY KEY (level, resource, type)
-);
+) {clustered};
 
 CREATE TABLE labels (
     level INTEGER NOT NULL,
     resource INTEGER NOT NULL,
     label TEXT NOT NULL,
     PRIMARY KEY (level, resource, label)
-);
+) {clustered};
 CREATE INDEX labels_by_label ON labels (label, level, resource);
 
 CREATE TABLE changes (
-    seq {id},
+    seq {sequence},
     type INTEGER NOT NULL,
     level INTEGER NOT NULL,
     resource INTEGER NOT NULL,
@@ -150,7 +151,7 @@ CREATE TABLE changes (
 CREATE INDEX changes_by_resource ON changes (level, resource);
 
 CREATE TABLE exports (
-    seq {id},
+    seq {sequence},
     level INTEGER NOT NULL,
     public_id TEXT NOT NULL,
     remote_modality TEXT NOT NULL,
@@ -166,15 +167,20 @@ CREATE TABLE global_properties (
     value TEXT NOT NULL
 );
 
-CREATE TABLE counters (
-    name TEXT PRIMARY KEY,
-    value INTEGER NOT NULL
+-- One row.
+CREATE TABLE totals (
+    patients INTEGER NOT NULL,
+    studies INTEGER NOT NULL,
+    series INTEGER NOT NULL,
+    instances INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    stored_size INTEGER NOT NULL,
+    last_change INTEGER NOT NULL,
+    synchronisations INTEGER NOT NULL
 );
-INSERT INTO counters (name, value) VALUES
-    ('patients', 0), ('studies', 0), ('series', 0), ('instances', 0),
-    ('size', 0), ('stored_size', 0), ('last_change', 0), ('synchronisations', 0);
+INSERT INTO totals VALUES (0, 0, 0, 0, 0, 0, 0, 0);
 
 -- Files whose rows are gone: deleted from the storage area once that is durable.
 CREATE TABLE deleted_files (
     uuid TEXT PRIMARY KEY
-);
+) {clustered};

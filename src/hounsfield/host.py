@@ -1,0 +1,35 @@
+"""What extensions add to: the archive, the way in, and plain registries.
+
+The doors are extensions too: each has a module with `extend(host, ...)` that appends to the lists here. The wiring
+then reads the lists once, so that nothing is added after the start.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from hounsfield.archive import Archive
+from hounsfield.events import Event
+from hounsfield.http.asgi import RequestFilter
+from hounsfield.http.routing import ExpressionRoute, Route
+from hounsfield.ingest.receive import Filter, Intake
+from hounsfield.ingest.upload import UploadOptions
+from hounsfield.net.messages import Service
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The registries of one server.
+
+    `filters` is the list that `intake` asks; `expressions` are asked before any of `routes`, of which the later
+    wins over an equal earlier one; `services` are by SOP class UID.
+    """
+
+    archive: Archive
+    intake: Intake
+    uploads: UploadOptions
+    filters: list[Filter] = field(default_factory=list)
+    routes: list[Route] = field(default_factory=list)
+    expressions: list[ExpressionRoute] = field(default_factory=list)
+    request_filters: list[RequestFilter] = field(default_factory=list)
+    services: dict[str, Service] = field(default_factory=dict)
+    subscribers: list[Callable[[Event], None]] = field(default_factory=list)
