@@ -3,12 +3,15 @@
 import zlib
 from collections.abc import Callable
 from struct import pack
+from xml.etree import ElementTree
 
 from hounsfield.dicom import json, main_tags, part10, uids
 from hounsfield.dicom.charset import CharacterSet
+from hounsfield.dicom.dicom_json import dicom_json
 from hounsfield.dicom.dictionary import lookup
 from hounsfield.dicom.identifiers import identify
 from hounsfield.dicom.levels import Level
+from hounsfield.dicom.native_model import native_model
 
 INFLATED = 1 << 20
 
@@ -32,6 +35,7 @@ def whole(data: bytes) -> None:
     json.full(dataset, ignore_length=everything)
     json.short(dataset)
     json.simplified(dataset)
+    ElementTree.fromstring(native_model(dicom_json(dataset)))
 
 
 def text(data: bytes) -> None:

@@ -86,7 +86,7 @@ _ESCAPES = MappingProxyType(
     }
 )
 _DESIGNATIONS = MappingProxyType(
-    {(element, number): code for code, (element, number) in reversed(_ESCAPES.items())}
+    {(element, number): code for code, (element, number) in reversed(list(_ESCAPES.items()))}
 )
 _PIECES = re.compile(rb"\x1b(?:\$[()]?|[()\-])?[@-~]?|[^\x1b]+")
 # Long texts have one value: in them a backslash is an ordinary character. PS3.5 6.2.

@@ -1,5 +1,6 @@
 """A data set over the bytes it was read from: nothing is decoded before it is asked for. PS3.5 7."""
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ from hounsfield.dicom.values import KINDS, Kind, Numbers, decode_text, number_te
 from hounsfield.errors import Corrupt
 
 _LONGEST_CREATOR = 256
+_LONGEST_INTEGER = 40
+_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 
 
 class Element(NamedTuple):
@@ -42,6 +45,7 @@ class Dataset:
         "end",
         "parent",
         "pixel_data_tag",
+        "pixel_data_vr",
         "start",
     )
 
@@ -57,6 +61,7 @@ class Dataset:
         parent: "Dataset | None" = None,
         default_encoding: str = "Latin1",
         pixel_data_tag: Tag | None = None,
+        pixel_data_vr: str | None = None,
     ) -> None:
         self.buffer = buffer
         self.start = start
@@ -66,6 +71,7 @@ class Dataset:
         self.depth: int = 0 if parent is None else parent.depth + 1
         self.default_encoding = default_encoding
         self.pixel_data_tag = pixel_data_tag
+        self.pixel_data_vr = pixel_data_vr
         self._ends = {} if ends is None else ends
         self._elements = elements
         self._character_set: CharacterSet | None = None
@@ -165,13 +171,8 @@ class Dataset:
 
     def int(self, tag: Tag) -> int | None:
         """Give the first value as an integer; None if absent or not one."""
-        text = self.text(tag)
-        if not text:
-            return None
-        try:
-            return int(text.partition("\\")[0].strip(" "))
-        except ValueError:
-            return None
+        first = (self.text(tag) or "").partition("\\")[0].strip(" ")
+        return int(first) if len(first) < _LONGEST_INTEGER and _INTEGER.fullmatch(first) else None
 
     def numbers(self, tag: Tag) -> Numbers:
         """Give the values of a binary numeric element (US, FD...); empty if absent or of another kind."""

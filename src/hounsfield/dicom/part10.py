@@ -247,6 +247,7 @@ def _scan_body(
         found = scan.scan(data, start, len(data), encoding, ends, stops_at_pixels=False)._replace(
             pixels=pixels
         )
+    stop = None if whole else found.pixels
     held = data
     if not isinstance(data, bytes) and found.position <= _COPIED_HEAD:
         held = bytes(data[: found.position])
@@ -258,7 +259,8 @@ def _scan_body(
         ends=ends,
         elements=found.elements,
         default_encoding=default_encoding,
-        pixel_data_tag=None if whole or found.pixels is None else found.pixels.tag,
+        pixel_data_tag=stop and stop.tag,
+        pixel_data_vr=stop and (stop.vr or _implicit_pixel_vr(stop.tag)),
     )
     return dataset, found
 
