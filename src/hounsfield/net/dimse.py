@@ -129,7 +129,7 @@ def decode_command(data: bytes) -> dict[str, CommandValue]:
 def encode_command(command: CommandSet) -> bytes:
     """Write a command set, group length first; the order of `command` does not matter.
 
-    >>> encode_command({"CommandField": 48}).hex(" ", 4)
+    >>> encode_command({"CommandField": 48}).hex(" ", -4)
     '00000000 04000000 0a000000 00000001 02000000 3000'
     """
     parts: list[bytes] = []

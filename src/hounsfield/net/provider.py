@@ -32,7 +32,7 @@ from hounsfield.net.upper_layer import AssociateIndicated
 _log = logging.getLogger("hounsfield.dicom")
 
 _ERROR_COMMENT_LENGTH = 64
-_LINGER_WHEN_STOPPING_SECONDS = 1.0
+_LINGER_WHEN_STOPPING_SECONDS = 0.5
 
 
 class _Stage(Enum):

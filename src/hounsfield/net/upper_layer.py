@@ -110,7 +110,7 @@ class Transmit:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """The transport connection must be closed."""
+    """The transport connection must be closed, if it is not yet."""
 
 
 UpperLayerEvent = (
@@ -446,7 +446,7 @@ class UpperLayer:
                 self._events.append(ReleaseConfirmed())
             case Action.AA1, _:  # No association request, where there must be one.
                 self._events += (Transmit(encode(Abort())), Aborted(Abort(), False, detail))
-            case Action.AA2, _:
+            case (Action.AA2 | Action.AA5 | Action.AR5), _:
                 self._events.append(Close())
             case Action.AA3, Abort():
                 self._events += (Aborted(pdu, True), Close())
