@@ -6,6 +6,7 @@ The head is everything before Pixel Data: it is all that indexing needs, and rea
 import zlib
 from dataclasses import dataclass
 from struct import pack
+from types import MappingProxyType
 
 from hounsfield.dicom import scan, tags, uids
 from hounsfield.dicom.dataset import Dataset
@@ -213,27 +214,28 @@ def _scan_meta(data: Buffer, start: int, encoding: Encoding) -> Scan:
 
 
 def _body_encoding(data: Buffer, start: int, transfer_syntax_uid: str) -> Encoding:
-    """The encoding of the data set: what its first element shows, whatever the label says."""
+    """The encoding of the data set: as labelled, unless its first element only makes sense in another one."""
     syntax = uids.transfer_syntax(transfer_syntax_uid)
-    labelled = _ENCODINGS[syntax.is_explicit, syntax.is_big_endian]
-    if start + 8 > len(data):
+    labelled = _LABELLED[syntax.is_explicit, syntax.is_big_endian]
+    room = len(data) - start - 8
+    if room < 0:
         return labelled
     first = bytes(data[start : start + 8])
-    little, big = int.from_bytes(first[:2], "little"), int.from_bytes(first[:2], "big")
-    is_big_endian = syntax.is_big_endian if little == big else big < little
-    encoding = _ENCODINGS[first[4:6] in scan.VRS, is_big_endian]
-    if encoding is labelled:
-        return encoding
-    # Unlabelled or mislabelled: it may not be DICOM at all.
+    for encoding in (labelled, *_GUESSED):
+        if _makes_sense(first, encoding, room):
+            return encoding
+    if not transfer_syntax_uid:
+        raise Corrupt("Not a DICOM file")
+    return labelled
+
+
+def _makes_sense(first: bytes, encoding: Encoding, room: int) -> bool:
+    """Whether eight bytes begin an element of the dictionary with a VR, or a length, that is possible."""
     group, element, length = encoding.tag.unpack(first)
-    is_known = lookup.entry(group << 16 | element) is not None
-    if not is_known or (
-        not encoding.is_explicit and length > len(data) - start - 8 and length != scan.UNDEFINED
-    ):
-        if not transfer_syntax_uid:
-            raise Corrupt("Not a DICOM file")
-        return labelled
-    return encoding
+    if lookup.entry(group << 16 | element) is None:
+        return False
+    has_vr = first[4:6] in scan.VRS
+    return has_vr if encoding.is_explicit else not has_vr and (length <= room or length == scan.UNDEFINED)
 
 
 def _scan_body(
@@ -326,15 +328,18 @@ def _implicit_pixel_vr(tag: Tag) -> str:
     return {tags.FLOAT_PIXEL_DATA: "OF", tags.DOUBLE_FLOAT_PIXEL_DATA: "OD"}.get(tag, "OW")
 
 
-_ENCODINGS = {
-    (True, False): scan.EXPLICIT_LITTLE,
-    (True, True): scan.EXPLICIT_BIG,
-    (False, False): scan.IMPLICIT_LITTLE,
-    (False, True): scan.IMPLICIT_BIG,
-}
-_DEFAULT_SYNTAXES = {
-    scan.EXPLICIT_LITTLE: uids.EXPLICIT_VR_LITTLE_ENDIAN,
-    scan.EXPLICIT_BIG: uids.EXPLICIT_VR_BIG_ENDIAN,
-    scan.IMPLICIT_LITTLE: uids.IMPLICIT_VR_LITTLE_ENDIAN,
-    scan.IMPLICIT_BIG: uids.IMPLICIT_VR_LITTLE_ENDIAN,
-}
+_LABELLED = MappingProxyType(
+    {
+        (True, False): scan.EXPLICIT_LITTLE,
+        (True, True): scan.EXPLICIT_BIG,
+        (False, False): scan.IMPLICIT_LITTLE,
+    }
+)
+_GUESSED = (scan.EXPLICIT_LITTLE, scan.IMPLICIT_LITTLE, scan.EXPLICIT_BIG)
+_DEFAULT_SYNTAXES = MappingProxyType(
+    {
+        scan.EXPLICIT_LITTLE: uids.EXPLICIT_VR_LITTLE_ENDIAN,
+        scan.EXPLICIT_BIG: uids.EXPLICIT_VR_BIG_ENDIAN,
+        scan.IMPLICIT_LITTLE: uids.IMPLICIT_VR_LITTLE_ENDIAN,
+    }
+)
