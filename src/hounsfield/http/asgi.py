@@ -80,7 +80,7 @@ class Application:
         if request.method != "GET" and not await self._take_body(request, receive, send):
             return
         try:
-            if found.is_inline and not isinstance(request.body, SpoolFile):
+            if _is_inline(request, found):
                 response = self._answer(request, found)
             else:
                 loop = asyncio.get_running_loop()
@@ -107,7 +107,7 @@ class Application:
         found = find(self._dispatcher, request)
         if isinstance(found, Response):
             return found
-        if not found.is_inline or request.method != "GET":
+        if not _is_inline(request, found):
             return None
         response = self._answer(request, found)
         return response if isinstance(response.body, bytes) else None
@@ -248,6 +248,11 @@ class _Stream:
             pool.submit(release)
         else:
             self._pending.add_done_callback(lambda _: pool.submit(release))
+
+
+def _is_inline(request: Request, found: Found) -> bool:
+    """Whether to answer on the event loop; arguments may ask for more than a glance at the index."""
+    return found.is_inline and not request.query and request.method == "GET"
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -23,8 +23,8 @@ WEBDAV_METHODS = frozenset(("OPTIONS", "HEAD", "PROPFIND", "PROPPATCH", "LOCK", 
 class Route:
     """A handler and what leads to it.
 
-    `is_inline` claims that the handler reads only memory or the index, quickly: it is then run on the event loop
-    instead of a worker thread.
+    `is_inline` claims that the handler, asked by a GET without arguments, reads only memory or the index, quickly:
+    it is then run on the event loop instead of a worker thread.
     """
 
     method: str

@@ -1,0 +1,49 @@
+"""The door as an extension: all its routes."""
+
+from hounsfield.host import Host
+from hounsfield.http.routing import Route
+from hounsfield.rest import (
+    attachments,
+    changes,
+    find,
+    frames,
+    hierarchy,
+    labels,
+    metadata,
+    system,
+    tags,
+    tools,
+    uploads,
+)
+from hounsfield.rest.door import Door, RestOptions
+from hounsfield.retrieve.datasets import BytesCache
+
+_MODULES = (system, hierarchy, uploads, tags, frames, metadata, labels, attachments, changes, find, tools)
+# What a read-only server does not even know; other writes are answered by an error.
+_WRITING = (
+    ("POST", "/instances"),
+    ("POST", "/tools/bulk-delete"),
+    *(("DELETE", f"/{level}/{{id}}") for level in ("patients", "studies", "series", "instances")),
+    *(
+        (method, f"/{level}/{{id}}/labels/{{label}}")
+        for method in ("PUT", "DELETE")
+        for level in ("patients", "studies", "series", "instances")
+    ),
+    ("PUT", "/patients/{id}/protected"),
+)
+
+
+def extend(host: Host, options: RestOptions) -> None:
+    """Add the REST interface to a host."""
+    cache = BytesCache(options.cached_answers_bytes)
+    host.routes.extend(routes(Door(host.archive, host.intake, host.uploads, options, cache)))
+
+
+def routes(door: Door) -> list[Route]:
+    """All routes that the options leave."""
+    found = [route for module in _MODULES for route in module.routes(door)]
+    if door.options.is_read_only:
+        found = [route for route in found if (route.method, route.pattern) not in _WRITING]
+    if not door.options.is_patient_level_enabled:
+        found = [route for route in found if not route.pattern.startswith("/patients")]
+    return found

@@ -1,0 +1,151 @@
+"""Frames: their list, their stored bytes, and images of them. Numbered from 0 here, as in Orthanc."""
+
+import math
+from functools import partial
+
+from isal import igzip
+
+from hounsfield.errors import ArchiveError, NotFound
+from hounsfield.http.errors import (
+    BadParameterType,
+    NoAnswer,
+    ParameterOutOfRange,
+    UnsupportedMediaType,
+)
+from hounsfield.http.messages import Request, Response, answer_bytes, answer_json, redirect, unsigned
+from hounsfield.http.negotiation import preferred
+from hounsfield.http.routing import Route
+from hounsfield.imaging.lut import VoiFunction, Window
+from hounsfield.imaging.render import Box
+from hounsfield.rest.door import Door
+from hounsfield.retrieve.frames import ImageFormat, ImageRequest, View, count_frames, image, read_frame
+
+_FORMATS = [each.value for each in ImageFormat]
+_WIDE = (View.UINT16, View.INT16)
+_BITSTREAM_TYPES = {
+    "1.2.840.10008.1.2.4.50": "image/jpeg",
+    "1.2.840.10008.1.2.4.90": "image/jp2",
+    "1.2.840.10008.1.2.4.91": "image/jp2",
+}
+_LARGEST_SIDE = 65535
+
+
+def routes(door: Door) -> list[Route]:
+    """The routes of frames, of an instance (its first frame) and by number."""
+    frame = "/instances/{id}/frames/{number}"
+    found = [
+        Route("GET", "/instances/{id}/frames", partial(list_frames, door)),
+        Route("GET", frame + "/raw", partial(get_raw, door)),
+        Route("GET", frame + "/raw.gz", partial(get_raw_gzip, door)),
+    ]
+    images = [
+        Route("GET", f"{path}/{view.value}", partial(get_image, door, view))
+        for view in View
+        for path in ("/instances/{id}", frame)
+    ]
+    return [*found, *images]
+
+
+def list_frames(door: Door, request: Request) -> Response:
+    """The numbers of all frames."""
+    return answer_json(list(range(count_frames(door.archive, request.values["id"]))))
+
+
+def get_raw(door: Door, request: Request) -> Response:
+    """A frame as it is stored: its bit stream, or native pixels."""
+    data, mime = _raw(door, request)
+    return answer_bytes(data, mime)
+
+
+def get_raw_gzip(door: Door, request: Request) -> Response:
+    """The same, compressed."""
+    data, _ = _raw(door, request)
+    return answer_bytes(igzip.compress(data, 1), "application/gzip")
+
+
+def _raw(door: Door, request: Request) -> tuple[bytes, str]:
+    number = _number(request)
+    if number < 0:
+        raise ParameterOutOfRange
+    frame = read_frame(door.archive, request.values["id"], number + 1)
+    return bytes(frame.data), _BITSTREAM_TYPES.get(frame.transfer_syntax_uid, "application/octet-stream")
+
+
+def _number(request: Request) -> int:
+    """The frame's number, possibly negative; nothing is answered to anything else."""
+    text = request.values.get("number", "0")
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 9:
+        raise NoAnswer
+    return int(text)
+
+
+def get_image(door: Door, view: View, request: Request) -> Response:
+    """An image of a frame; failures have no body."""
+    number = _number(request)
+    wanted = _wanted(view, request)
+    try:
+        data = image(door.archive, request.values["id"], number + 1, wanted)
+    except NotFound as cause:
+        raise NoAnswer from cause
+    except ArchiveError as cause:
+        if request.has("returnUnsupportedImage") and request.arguments["returnUnsupportedImage"] != "false":
+            return redirect(("../" * (4 if "number" in request.values else 2)) + "app/images/unsupported.png")
+        raise UnsupportedMediaType from cause
+    return answer_bytes(data, wanted.format.value)
+
+
+def _wanted(view: View, request: Request) -> ImageRequest:
+    chosen = preferred(request.headers.get("accept", ""), _FORMATS)
+    if chosen is None or (chosen == ImageFormat.JPEG.value and view in _WIDE):
+        raise NoAnswer
+    image_format = ImageFormat(chosen)
+    quality = _quality(request)
+    if view is not View.RENDERED:
+        return ImageRequest(view, image_format, quality=quality)
+    return ImageRequest(view, image_format, _window(request), _box(request), quality)
+
+
+def _quality(request: Request) -> int:
+    try:
+        quality = unsigned(request.arguments.get("quality", "90"))
+    except BadParameterType as cause:
+        raise UnsupportedMediaType from cause
+    if not 1 <= quality <= 100:
+        raise UnsupportedMediaType
+    return quality
+
+
+def _window(request: Request) -> Window | None:
+    """The caller's window; a half of one counts as none."""
+    center, width = _number_argument(request, "window-center"), _number_argument(request, "window-width")
+    if center is None or width is None:
+        return None
+    return Window(center, max(width, 1.0), VoiFunction.LINEAR_EXACT)
+
+
+def _number_argument(request: Request, name: str) -> float | None:
+    text = request.arguments.get(name)
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError as cause:
+        raise NoAnswer from cause
+    if not math.isfinite(value):
+        raise NoAnswer
+    return value
+
+
+def _box(request: Request) -> Box:
+    try:
+        width, height = (unsigned(request.arguments.get(name, "0")) for name in ("width", "height"))
+    except BadParameterType as cause:
+        raise NoAnswer from cause
+    try:
+        is_smooth = request.flag("smooth")
+    except ParameterOutOfRange as cause:
+        raise UnsupportedMediaType from cause
+    if max(width, height) > _LARGEST_SIDE:
+        raise UnsupportedMediaType
+    return Box(width, height, is_smooth)

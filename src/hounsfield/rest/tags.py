@@ -1,0 +1,175 @@
+"""The attributes of an instance: as JSON, one by one, and its file."""
+
+import struct
+from collections.abc import Iterator
+from functools import partial
+
+import orjson
+
+from hounsfield.dicom import uids
+from hounsfield.dicom.dataset import Dataset
+from hounsfield.dicom.dictionary import lookup
+from hounsfield.dicom.part10 import Head
+from hounsfield.dicom.tags import ITEM, Tag
+from hounsfield.errors import Unsupported
+from hounsfield.http.errors import NoAnswer, ParameterOutOfRange
+from hounsfield.http.messages import Request, Response, answer_bytes, answer_json, answer_json_bytes
+from hounsfield.http.routing import Route
+from hounsfield.rest.attachments import file_body
+from hounsfield.rest.door import Door
+from hounsfield.rest.formats import TagFormat, format_of, ignored_lengths, write_dataset
+from hounsfield.retrieve.datasets import read_instance, read_instance_head
+from hounsfield.retrieve.files import find_dicom
+
+_META_GROUP_LENGTH: Tag = 0x00020000
+_SOP_CLASS_UID: Tag = 0x00080016
+_ENCAPSULATED_DOCUMENT: Tag = 0x00420011
+_ENCAPSULATED_PDF_STORAGE = "1.2.840.10008.5.1.4.1.1.104.1"
+
+
+def routes(door: Door) -> list[Route]:
+    """The routes of an instance's file and attributes."""
+    return [
+        Route("GET", "/instances/{id}/file", partial(get_file, door)),
+        Route("GET", "/instances/{id}/tags", partial(get_tags, door, TagFormat.FULL)),
+        Route("GET", "/instances/{id}/simplified-tags", partial(get_tags, door, TagFormat.HUMAN)),
+        Route("GET", "/instances/{id}/header", partial(get_header, door)),
+        Route("GET", "/instances/{id}/content/{path...}", partial(get_content, door)),
+        Route("GET", "/instances/{id}/pdf", partial(get_pdf, door)),
+    ]
+
+
+def get_file(door: Door, request: Request) -> Response:
+    """The DICOM file."""
+    public_id, arguments = request.values["id"], request.arguments
+    attachment = find_dicom(door.archive, public_id)
+    if "transcode" in arguments:
+        if uids.uid_name(arguments["transcode"]) is None:
+            raise ParameterOutOfRange(f"Unknown transfer syntax: {arguments['transcode']}")
+        raise Unsupported(f"Cannot transcode to {arguments['transcode']}")
+    if request.headers.get("accept") in ("application/dicom+json", "application/dicom+xml"):
+        raise Unsupported("The DICOMweb form of a file is not available")
+    filename = arguments.get("filename", f"{public_id}.dcm")
+    return answer_bytes(file_body(door, attachment), "application/dicom", filename=filename)
+
+
+def get_tags(door: Door, default: TagFormat, request: Request) -> Response:
+    """All attributes up to the pixel data, with `whole` also those after."""
+    public_id = request.values["id"]
+    if request.query:
+        chosen = default if default is TagFormat.HUMAN else format_of(request, default)
+        head = _read(door, public_id, whole=request.flag("whole"))
+        return answer_json(write_dataset(head.dataset, chosen, ignored_lengths(request)))
+    attachment = find_dicom(door.archive, public_id)
+
+    def make() -> bytes:
+        encoding = door.options.default_encoding
+        head = read_instance_head(door.archive, attachment, default_encoding=encoding)
+        return orjson.dumps(write_dataset(head.dataset, default), option=orjson.OPT_SORT_KEYS)
+
+    return answer_json_bytes(door.cache.get_or_make((default.value, attachment.uuid), make))
+
+
+def _read(door: Door, public_id: str, *, whole: bool = False) -> Head:
+    encoding = door.options.default_encoding
+    return read_instance(door.archive, public_id, default_encoding=encoding, whole=whole)
+
+
+def get_header(door: Door, request: Request) -> Response:
+    """The File Meta Information, whose group length is given too."""
+    meta = _read(door, request.values["id"]).meta_dataset
+    chosen = format_of(request, TagFormat.FULL)
+    written = write_dataset(meta, chosen)
+    length = meta.text(_META_GROUP_LENGTH)
+    if length is not None:
+        name = "FileMetaInformationGroupLength"
+        if chosen is TagFormat.FULL:
+            written["0002,0000"] = {"Name": name, "Type": "String", "Value": length}
+        else:
+            written[name if chosen is TagFormat.HUMAN else "0002,0000"] = length
+    return answer_json(written)
+
+
+def get_content(door: Door, request: Request) -> Response:
+    """One attribute by its path, `tag (index tag)*`, or what there is below the path."""
+    parts = [part for part in request.values["path"].split("/") if part]
+    head = _read(door, request.values["id"])
+    dataset = head.dataset
+    if not parts:
+        return answer_json(_tag_names(dataset, head.pixel_data_tag))
+    tag = _parse(parts[0])
+    if tag not in dataset and head.has_pixel_data:
+        head = _read(door, request.values["id"], whole=True)
+        dataset = head.dataset
+    if tag == head.pixel_data_tag:
+        return _pixel_data(head, tag, parts[1:])
+    return _element(dataset, parts)
+
+
+def _parse(text: str) -> Tag:
+    tag = lookup.parse_tag(text)
+    if tag >> 16 == 0x0002:
+        raise NoAnswer
+    return tag
+
+
+def _tag_names(dataset: Dataset, pixel_data_tag: Tag | None) -> list[str]:
+    tags = {tag for tag in dataset if tag & 0xFFFF} | ({pixel_data_tag} if pixel_data_tag else set())
+    return [f"{tag >> 16:04x}-{tag & 0xFFFF:04x}" for tag in sorted(tags)]
+
+
+def _element(dataset: Dataset, parts: list[str]) -> Response:
+    """Go down the path; it ends at an element or at an item."""
+    while True:
+        tag = _parse(parts[0])
+        if tag not in dataset:
+            raise NoAnswer
+        if dataset.vr(tag) != "SQ":
+            if len(parts) > 1:
+                raise NoAnswer
+            return answer_bytes(dataset.raw(tag), "application/octet-stream")
+        items = dataset.items(tag)
+        if len(parts) == 1:
+            return answer_json([str(number) for number in range(len(items))])
+        dataset = items[_index(parts[1], len(items))]
+        if len(parts) == 2:
+            return answer_json(_tag_names(dataset, None))
+        parts = parts[2:]
+
+
+def _index(text: str, count: int) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > 9 or int(text) >= count:
+        raise NoAnswer
+    return int(text)
+
+
+def _pixel_data(head: Head, tag: Tag, parts: list[str]) -> Response:
+    """The blocks of pixel data: the fragments from the offset table on, or all native pixels as one."""
+    raw = head.dataset.raw(tag)
+    is_encapsulated = uids.transfer_syntax(head.transfer_syntax_uid).is_encapsulated
+    blocks = list(_fragments(raw)) if is_encapsulated else [memoryview(raw)]
+    if not parts:
+        return answer_json([str(number) for number in range(len(blocks))])
+    if len(parts) > 1:
+        raise NoAnswer
+    return answer_bytes(bytes(blocks[_index(parts[0], len(blocks))]), "application/octet-stream")
+
+
+def _fragments(raw: bytes) -> Iterator[memoryview]:
+    """The values of the items of encapsulated pixel data. PS3.5 A.4."""
+    view, position = memoryview(raw), 0
+    while position + 8 <= len(raw):
+        group, element, length = struct.unpack_from("<HHI", raw, position)
+        if (group << 16 | element) != ITEM:
+            return
+        yield view[position + 8 : position + 8 + length]
+        position += 8 + length
+
+
+def get_pdf(door: Door, request: Request) -> Response:
+    """The document in an Encapsulated PDF. PS3.3 A.45.1."""
+    dataset = _read(door, request.values["id"]).dataset
+    document = dataset.raw(_ENCAPSULATED_DOCUMENT)
+    if not document or dataset.text(_SOP_CLASS_UID) != _ENCAPSULATED_PDF_STORAGE:
+        raise NoAnswer
+    return answer_bytes(document.removesuffix(b"\0"), "application/pdf")
