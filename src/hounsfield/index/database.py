@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from hounsfield.dicom.levels import Level
+
 Row = tuple[Any, ...]
 T = TypeVar("T")
 
@@ -66,6 +68,10 @@ class Transaction(Protocol):
 
     def total(self, name: str) -> int:
         """One of the totals, with what this transaction added to it so far."""
+        ...
+
+    def has_received(self, level: Level, resource: int) -> bool:
+        """Whether this transaction added an instance below a row, whose dates are written only before the commit."""
         ...
 
     def json_text(self, column: str, key: str) -> str:

@@ -36,8 +36,12 @@ def set_protected(tx: Transaction, public_id: str, protected: bool, now_ns: int)
 
 def next_to_recycle(tx: Transaction, spared: str) -> PublicId | None:
     """The unprotected patient that received nothing for the longest time, other than `spared`."""
-    row = tx.row(
-        "SELECT public_id FROM patients WHERE is_protected = 0 AND public_id <> ? ORDER BY recycling_ns, id LIMIT 1",
+    oldest = None
+    for row, key in tx.stream(
+        "SELECT id, public_id FROM patients WHERE is_protected = 0 AND public_id <> ? ORDER BY recycling_ns, id",
         to_key(spared),
-    )
-    return to_public_id(row[0]) if row else None
+    ):
+        if not tx.has_received(Level.PATIENT, row):
+            return to_public_id(key)
+        oldest = oldest or to_public_id(key)
+    return oldest

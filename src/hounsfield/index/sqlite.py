@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from hounsfield.dicom.levels import Level
 from hounsfield.errors import Conflict, StorageFull
 from hounsfield.index.database import Pending, Row, Transaction
 from hounsfield.index.migrations import migrate
@@ -59,6 +60,10 @@ class SqliteTransaction:
         """See `Transaction.total`."""
         (value,) = self.row(f"SELECT {name} FROM totals") or (0,)
         return int(value) + self._shared.totals.get(name, 0) + self.pending.totals.get(name, 0)
+
+    def has_received(self, level: Level, resource: int) -> bool:
+        """See `Transaction.has_received`."""
+        return (level, resource) in self._shared.received or (level, resource) in self.pending.received
 
     def json_text(self, column: str, key: str) -> str:
         """See `Transaction.json_text`."""

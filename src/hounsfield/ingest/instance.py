@@ -13,6 +13,7 @@ from hounsfield.dicom.uids import transfer_syntax
 from hounsfield.index.insertion import NewInstance, NewParents
 
 PIXEL_DATA_OFFSET_UNKNOWN = -1
+_COUNT_DIGITS = 9
 _UPPER_LEVELS = (Level.PATIENT, Level.STUDY, Level.SERIES)
 
 
@@ -99,9 +100,14 @@ def _index_in_series(dataset: Dataset) -> str | None:
     """Instance Number, else Image Index, as written, if it is a number."""
     for tag in (tags.INSTANCE_NUMBER, tags.IMAGE_INDEX):
         text = dataset.text(tag)
-        if text and text.strip().isdigit():
+        if text and _is_number(text.strip()):
             return text
     return None
+
+
+def _is_number(text: str) -> bool:
+    """Whether a text is digits; `isdigit` alone also takes superscripts and other scripts."""
+    return text.isascii() and text.isdigit()
 
 
 def _expected_instances(dataset: Dataset) -> int | None:
@@ -109,7 +115,8 @@ def _expected_instances(dataset: Dataset) -> int | None:
 
     def positive(tag: int) -> int | None:
         text = (dataset.text(tag) or "").strip()
-        return int(text) if text.isdigit() and int(text) > 0 else None
+        # A count of more digits is no count, and would not fit into the index.
+        return int(text) if _is_number(text) and len(text) <= _COUNT_DIGITS and int(text) > 0 else None
 
     for first, second in (
         (tags.IMAGES_IN_ACQUISITION, tags.NUMBER_OF_TEMPORAL_POSITIONS),

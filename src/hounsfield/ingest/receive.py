@@ -17,7 +17,7 @@ from hounsfield.dicom.identifiers import Identifiers, identify
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.main_tags import DEFAULT_MAIN_TAGS, MainTags
 from hounsfield.dicom.part10 import Head, read_head
-from hounsfield.errors import BadRequest, StorageFull
+from hounsfield.errors import BadRequest, Corrupt, NotFound, StorageFull
 from hounsfield.events import InstanceReceived, ResourceCreated, ResourceDeleted
 from hounsfield.index.attachments import Attachment, AttachmentType, Compression, find_attachment
 from hounsfield.index.database import Transaction
@@ -195,8 +195,11 @@ def _is_same_file(intake: Intake, incoming: Incoming, stored: Attachment) -> boo
     parts = _parts(incoming)
     if stored.size != sum(len(part) for part in parts):
         return False
-    data = intake.archive.storage.read(FileKey(stored.uuid), 0, stored.stored_size)
-    plain = decompress(data) if stored.compression == Compression.ZLIB_WITH_SIZE else data
+    try:
+        data = intake.archive.storage.read(FileKey(stored.uuid), 0, stored.stored_size)
+        plain = decompress(data) if stored.compression == Compression.ZLIB_WITH_SIZE else data
+    except (NotFound, Corrupt):  # Damaged, or deleted just now: what came in replaces it.
+        return False
     return plain == b"".join(parts)
 
 
