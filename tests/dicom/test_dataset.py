@@ -204,6 +204,23 @@ def test_the_first_of_two_equal_tags_counts_and_order_is_restored(read: Read, el
     assert list(found) == sorted(found)
 
 
+def test_no_later_element_replaces_one_even_after_a_step_back(read: Read, element: Write) -> None:
+    late = (
+        element(0x00080050, "SH", b"A1")
+        + element(0x00100020, "LO", b"EVIL")
+        + element(0x0020000D, "UI", b"6.6.6\0")
+        + element(0x00420011, "OB", b"ab")
+    )
+    found = read({}, late)
+    assert found.get("PatientID") == "ID42"
+    assert found.get("StudyInstanceUID") == "1.2.3.1"
+    assert found.raw(0x00420011) == b"ab"
+
+
+def test_a_cut_off_duplicate_leaves_the_first(read: Read, element: Write) -> None:
+    assert read({}, element(0x00100020, "LO", b"EVIL", length=100)).get("PatientID") == "ID42"
+
+
 def test_a_vr_of_a_later_edition_has_a_long_length(read: Read) -> None:
     found = read({}, b"\x42\x00\x11\x00ZZ\0\0\x02\0\0\0ab")
     assert found.raw(0x00420011) == b"ab"

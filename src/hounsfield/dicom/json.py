@@ -141,12 +141,12 @@ class _Walk:
         """The type and value of an element that is not simply a text."""
         vr = dataset.vr(tag)
         kind = KINDS.get(vr, Kind.BINARY)
+        if kind is Kind.BINARY or tag in _PIXEL_TAGS:
+            return "Null", None
         if kind is Kind.SEQUENCE:
             items = dataset.items(tag)
             self._charge(len(items))
             return "Sequence", [self.object(item) for item in items]
-        if kind is Kind.BINARY or tag in _PIXEL_TAGS:
-            return "Null", None
         if kind is Kind.TEXT:
             return self._limited(tag, self._text(dataset, tag, vr))
         if not place[2]:

@@ -149,7 +149,9 @@ def scan(
     short_vr = SHORT_VRS.get
     is_explicit = encoding.is_explicit
     position, limit = start, end - 8
-    last: Tag = -1
+    # The greatest tag so far tells equal ones from others, the newest is to be forgotten if it is cut off.
+    greatest: Tag = -1
+    newest: Tag = -1
     is_sorted = True
     for _ in range(MAXIMUM_ELEMENTS):
         if position > limit:
@@ -174,7 +176,7 @@ def scan(
             group, element, length = head(buffer, position)
             tag = group << 16 | element
             vr, value = "", position + 8
-        if tag <= last or group >= 0x7FE0 or group > last_group:
+        if tag <= greatest or group >= 0x7FE0 or group > last_group:
             if group > last_group:
                 return _result(elements, position, is_sorted=is_sorted)
             if tag in _PIXEL_TAGS and stops_at_pixels:
@@ -184,23 +186,27 @@ def scan(
                 # A delimiter without its beginning: some writers close items of defined length.
                 position += 8
                 continue
-            if tag <= last:
-                is_sorted = False
+            if tag <= greatest:
                 if tag == 0 and _is_padding(buffer, position, end):
-                    return _result(elements, end, is_sorted=True)
+                    return _result(elements, end, is_sorted=is_sorted)
+                is_sorted = False
                 if tag in elements:
                     # The first of two elements counts; the second is only stepped over.
-                    position = (
-                        value + length
-                        if length != UNDEFINED
-                        else _skip(buffer, value, end, encoding, ends).following
-                    )
+                    newest = -1
+                    if length == UNDEFINED:
+                        position = _skip(buffer, value, end, encoding, ends).following
+                    else:
+                        position = value + length
                     continue
-        last = tag
+            else:
+                greatest = tag
+        else:
+            greatest = tag
+        newest = tag
         if length == UNDEFINED:
             found = _skip(buffer, value, end, encoding, ends)
             if vr != "OB" and vr != "OW":
-                vr = "SQ"
+                vr = "OB" if tag in _PIXEL_TAGS else "SQ"
             elements[tag] = (vr, value, found.content - value)
             position = found.following
         else:
@@ -208,14 +214,14 @@ def scan(
             position = value + length
     else:
         raise Corrupt(f"More than {MAXIMUM_ELEMENTS} elements in a data set")
-    return _ended(elements, position, end, last, is_sorted=is_sorted)
+    return _ended(elements, position, end, newest, is_sorted=is_sorted)
 
 
-def _ended(elements: dict[Tag, RawPlace], position: int, end: int, last: Tag, *, is_sorted: bool) -> Scan:
+def _ended(elements: dict[Tag, RawPlace], position: int, end: int, newest: Tag, *, is_sorted: bool) -> Scan:
     """The result when the bytes ran out: an element that goes beyond them is not there."""
     is_truncated = position != end
-    if position > end and last in elements:
-        del elements[last]
+    if position > end and newest in elements:
+        del elements[newest]
     return _result(elements, min(position, end), None, is_sorted=is_sorted, is_truncated=is_truncated)
 
 
@@ -239,7 +245,7 @@ def _is_unknown_vr(vr: bytes) -> bool:
 
 def _is_padding(buffer: Buffer, position: int, end: int) -> bool:
     """Whether only zeros follow; some writers fill the last block of a file."""
-    return not any(bytes(buffer[position : min(end, position + 4096)]))
+    return not bytes(buffer[position : min(end, position + 4096)]).strip(b"\0")
 
 
 def items(
