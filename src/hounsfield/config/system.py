@@ -1,73 +1,48 @@
-"""What `GET /system` says of a configuration, by Orthanc's names."""
+"""What the REST interface tells of a configuration, mostly in `GET /system`."""
 
 import hashlib
 import uuid
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 from hounsfield.config import records
 from hounsfield.config.configuration import Configuration
-from hounsfield.dicom.levels import Level
-from hounsfield.dicom.main_tags import main_tags
+from hounsfield.rest.door import RestOptions
 
-API_VERSION = 31
-"""The version of the REST interface that is spoken."""
-ORTHANC_VERSION = "1.13.0"
-"""The release of Orthanc whose behaviour is that of this server; clients choose features by it."""
 _LIBRARIES = ("httptools", "imagecodecs", "numpy", "orjson", "pydicom", "uvicorn", "uvloop")
 
 
-def system_members(configuration: Configuration) -> dict[str, Any]:
-    """All members that do not change while the server runs."""
-    ingest = records.ingest(configuration)
-    tags = main_tags(records.tags(configuration).extra_main_dicom_tags)
-    members: dict[str, Any] = {
-        "ApiVersion": API_VERSION,
-        "Version": ORTHANC_VERSION,
-        "DatabaseVersion": 6,
-        "DatabaseBackendPlugin": None,
-        "StorageAreaPlugin": None,
-        "PluginsEnabled": True,
-        "HasLabels": True,
-        "IsHttpServerSecure": records.is_http_secure(configuration),
-        "OverwriteInstances": ingest.overwrite is not records.OverwriteMode.NEVER,
-        "OverwriteInstancesMode": ingest.overwrite.value,
-        "DatabaseServerIdentifier": _server_identifier(configuration),
-        "Performance": records.performance(configuration),
-        "MainDicomTags": {level.word: tags.signature(level) for level in Level},
-        "UserMetadata": _both_ways(records.tags(configuration).user_metadata),
-        "ThirdPartyVersions": _library_versions(),
-        "ThirdPartyPatches": [],
-        "Capabilities": dict.fromkeys(
-            (
-                "HasExtendedChanges",
-                "HasExtendedFind",
-                "HasKeyValueStores",
-                "HasQueues",
-                "HasReserveQueueValue",
-            ),
-            False,
-        )
-        | {"HasExtendedChanges": True, "HasExtendedFind": True},
-    }
-    for name in ("Name", "DicomAet", "IngestTranscoding", "DicomDefaultRetrieveMethod", "MaximumStorageMode"):
-        members[name] = configuration.text(name)
-    for name in ("DicomPort", "HttpPort", "MaximumStorageSize", "MaximumPatientCount"):
-        members[name] = configuration.integer(name)
-    for name in (
-        "CheckRevisions",
-        "StorageCompression",
-        "StoreMD5ForAttachments",
-        "PatientLevelEnabled",
-        "ReadOnly",
-    ):
-        members[name] = configuration.boolean(name)
-    return members
-
-
-def _both_ways(user_metadata: dict[str, int] | Any) -> dict[str, int]:
-    """Each entry under its name and under its number, as clients of Orthanc find it."""
-    return {**user_metadata, **{str(number): number for number in user_metadata.values()}}
+def rest_options(configuration: Configuration) -> RestOptions:
+    """The options of the REST interface."""
+    tags = records.tags(configuration)
+    return RestOptions(
+        name=configuration.text("Name"),
+        dicom_aet=configuration.text("DicomAet"),
+        dicom_port=configuration.integer("DicomPort"),
+        http_port=configuration.integer("HttpPort"),
+        is_http_secure=records.is_http_secure(configuration),
+        check_revisions=configuration.boolean("CheckRevisions"),
+        storage_compression=configuration.boolean("StorageCompression"),
+        store_md5=configuration.boolean("StoreMD5ForAttachments"),
+        overwrite_mode=records.ingest(configuration).overwrite.value,
+        ingest_transcoding=configuration.text("IngestTranscoding"),
+        database_server_identifier=_server_identifier(configuration),
+        maximum_storage_size_mb=configuration.integer("MaximumStorageSize"),
+        maximum_patient_count=configuration.integer("MaximumPatientCount"),
+        maximum_storage_mode=configuration.text("MaximumStorageMode"),
+        default_retrieve_method=configuration.text("DicomDefaultRetrieveMethod"),
+        is_patient_level_enabled=configuration.boolean("PatientLevelEnabled"),
+        is_read_only=configuration.boolean("ReadOnly"),
+        is_explorer_enabled=configuration.boolean("OrthancExplorerEnabled"),
+        default_encoding=tags.default_encoding,
+        limit_find_results=configuration.integer("LimitFindResults"),
+        limit_find_instances=configuration.integer("LimitFindInstances"),
+        storage_access=configuration.text("StorageAccessOnFind"),
+        user_metadata=tags.user_metadata,
+        user_content_types={each.name: (each.number, each.mime_type) for each in tags.user_content_types},
+        performance=records.performance(configuration),
+        third_party_versions=_library_versions(),
+        cached_answers_bytes=configuration.integer("DicomParserCacheSize") << 20,
+    )
 
 
 def _server_identifier(configuration: Configuration) -> str:

@@ -1,0 +1,318 @@
+"""The wiring: from a configuration to a running server. The only place that sees every room.
+
+Start: index and storage area, recovery, threads, doors. Stop: doors first, so that whatever is acknowledged was
+finished, then the threads, then what they work on.
+"""
+
+import logging
+import signal
+import ssl
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from types import FrameType
+
+from hounsfield import __version__
+from hounsfield.archive import Archive
+from hounsfield.config import records
+from hounsfield.config.configuration import Configuration
+from hounsfield.config.flags import Flags
+from hounsfield.config.modalities import Modality
+from hounsfield.config.system import rest_options
+from hounsfield.dicom.levels import Level
+from hounsfield.dicom.main_tags import main_tags
+from hounsfield.errors import BadRequest, Conflict
+from hounsfield.events import EventBus
+from hounsfield.host import Host
+from hounsfield.http.asgi import Application
+from hounsfield.http.dispatch import Dispatcher
+from hounsfield.http.options import HttpOptions, TlsOptions
+from hounsfield.http.partial import PartialUploads
+from hounsfield.http.routing import Router
+from hounsfield.http.server import HttpServer
+from hounsfield.index.insertion import find_main_tags_version
+from hounsfield.index.sqlite import SqliteDatabase
+from hounsfield.ingest.receive import Filter, IngestOptions, Intake, Overwrite, receive
+from hounsfield.ingest.recovery import recover
+from hounsfield.ingest.settling import Settling
+from hounsfield.ingest.stability import StabilityMonitor
+from hounsfield.ingest.upload import UploadOptions
+from hounsfield.net.messages import Operation
+from hounsfield.net.options import AssociationOptions, ServerOptions
+from hounsfield.net.server import DicomServer
+from hounsfield.net.tls import PROTOCOL_VERSIONS, server_context
+from hounsfield.rest import extension as rest
+from hounsfield.scp.acceptance import AcceptanceRules, KnownModality, policy
+from hounsfield.scp.storage import storage_service
+from hounsfield.store.durable import make_folder
+from hounsfield.store.filesystem import FilesystemArea
+from hounsfield.web import assets
+
+_log = logging.getLogger("hounsfield.generic")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that runs: its ports are those really listened on, 0 for a door that is closed."""
+
+    host: Host
+    http_port: int
+    dicom_port: int
+
+
+def run(configuration: Configuration, flags: Flags) -> int:
+    """Serve until told to stop; the exit status is returned.
+
+    Raises
+    ------
+    ArchiveError
+        If the server cannot start.
+    """
+    del flags  # Jobs and upgrades of the index come with the rooms that have them.
+    stopping = threading.Event()
+    with _signals(stopping), serve(configuration) as running:
+        _announce(configuration, running)
+        stopping.wait()
+        _log.warning("Hounsfield is stopping")
+    _log.warning("Hounsfield has stopped")
+    return 0
+
+
+@contextmanager
+def serve(configuration: Configuration) -> Iterator[Running]:
+    """A server that runs as long as the block."""
+    with ExitStack() as stack:
+        host, spool_area = _build(configuration, stack)
+        dicom_port = _open_dicom(configuration, host, spool_area, stack)
+        http_port = _open_http(configuration, host, spool_area, stack)
+        yield Running(host, http_port, dicom_port)
+
+
+def _build(configuration: Configuration, stack: ExitStack) -> tuple[Host, FilesystemArea]:
+    """Everything behind the doors."""
+    general, ingest = records.general(configuration), records.ingest(configuration)
+    for folder in (general.storage_folder, general.index_folder):
+        make_folder(folder, sync=True)
+    database = SqliteDatabase(general.index_folder / "hounsfield.db")
+    stack.callback(database.close)
+    area = FilesystemArea(general.storage_folder, sync=ingest.is_synced)
+    stack.callback(area.close)
+    area.spool.clear()
+    archive = Archive(database, area, EventBus())
+    settling = Settling(archive)
+    intake = _intake(configuration, archive, settling)
+    recover(intake)
+    settling.start()
+    stack.callback(settling.stop)
+    stability = StabilityMonitor(archive, ingest.stable_age_seconds)
+    stability.start()
+    stack.callback(stability.stop)
+    return _host(configuration, archive, intake, area), area
+
+
+def _intake(configuration: Configuration, archive: Archive, settling: Settling) -> Intake:
+    ingest, tags = records.ingest(configuration), records.tags(configuration)
+    chosen = main_tags(tags.extra_main_dicom_tags)
+    patient, study, series, instance = (chosen.signature(level) for level in Level)
+    version = archive.database.write(
+        lambda tx: find_main_tags_version(tx, (patient, study, series, instance))
+    )
+    options = IngestOptions(
+        overwrite=Overwrite(ingest.overwrite.value),
+        is_compressed=ingest.is_compressed,
+        maximum_size=ingest.maximum_storage_bytes or 0,
+        maximum_patients=ingest.maximum_patient_count or 0,
+        is_recycling=ingest.maximum_storage_mode is records.MaximumStorageMode.RECYCLE,
+        is_read_only=ingest.is_read_only,
+        default_encoding=tags.default_encoding,
+        main_tags=chosen,
+    )
+    return Intake(archive, options, version, settling)
+
+
+def _host(configuration: Configuration, archive: Archive, intake: Intake, area: FilesystemArea) -> Host:
+    http = records.http(configuration)
+    uploads = UploadOptions(area.spool, http.maximum_archive_member_bytes or 0)
+    filters: list[Filter] = []
+    host = Host(archive, replace(intake, filters=filters), uploads, filters)
+    rest.extend(host, rest_options(configuration))
+    if http.is_explorer_enabled:
+        host.routes.extend(assets.routes())
+    for subscriber in host.subscribers:
+        archive.events.subscribe(subscriber)
+    return host
+
+
+def _open_dicom(configuration: Configuration, host: Host, area: FilesystemArea, stack: ExitStack) -> int:
+    """The DICOM door; the port it listens on, 0 if it is closed."""
+    options = records.dicom_server(configuration)
+    if not options.is_enabled:
+        return 0
+    rules = AcceptanceRules(
+        ae_title=options.ae_title,
+        check_called_ae_title=options.check_called_ae_title,
+        is_comparison_strict=options.is_comparison_strict,
+        check_modality_host=options.check_modality_host,
+        always=_always_allowed(configuration),
+        modalities=tuple(_known(modality) for modality in options.modalities.values()),
+        accepted_transfer_syntaxes=options.accepted_transfer_syntaxes,
+        transfer_syntax_switches=options.transfer_syntax_switches,
+        unknown_sop_class_accepted=options.unknown_sop_class_accepted,
+        accepted_sop_classes=options.accepted_sop_classes,
+        rejected_sop_classes=options.rejected_sop_classes,
+    )
+    accepted = policy(rules, partial(storage_service, partial(receive, host.intake)))
+    association = AssociationOptions(
+        maximum_pdu_length=options.maximum_pdu_length, idle_timeout_seconds=options.timeout_seconds or 0
+    )
+    port = options.port
+    for address in options.bind_addresses:
+        server = DicomServer(
+            ServerOptions(port=port, host=address, association=association, tls=_dicom_tls(configuration)),
+            lambda: accepted,
+            area.spool,
+        )
+        try:
+            server.start()
+        except OSError as error:
+            raise DicomPortInUse(
+                f"The TCP port {port} of the DICOM server is privileged or already in use"
+            ) from error
+        stack.callback(server.stop)
+        port = server.port
+    return port
+
+
+class DicomPortInUse(Conflict):
+    """The address of the DICOM server cannot be listened on."""
+
+
+def _always_allowed(configuration: Configuration) -> frozenset[Operation]:
+    """What anybody may do, by the options of the kind `DicomAlwaysAllow...`."""
+    switches = {
+        "DicomAlwaysAllowEcho": Operation.ECHO,
+        "DicomAlwaysAllowStore": Operation.STORE,
+        "DicomAlwaysAllowFind": Operation.FIND,
+        "DicomAlwaysAllowFindWorklist": Operation.FIND_WORKLIST,
+        "DicomAlwaysAllowGet": Operation.GET,
+        "DicomAlwaysAllowMove": Operation.MOVE,
+    }
+    return frozenset(operation for name, operation in switches.items() if configuration.boolean(name))
+
+
+def _known(modality: Modality) -> KnownModality:
+    switches = {
+        Operation.ECHO: modality.allow_echo,
+        Operation.STORE: modality.allow_store,
+        Operation.FIND: modality.allow_find,
+        Operation.FIND_WORKLIST: modality.allow_find_worklist,
+        Operation.MOVE: modality.allow_move,
+        Operation.GET: modality.allow_get,
+        Operation.ACTION: modality.allow_n_action,
+        Operation.EVENT_REPORT: modality.allow_event_report,
+    }
+    permitted = frozenset(operation for operation, is_on in switches.items() if is_on)
+    return KnownModality(modality.ae_title, modality.host, permitted)
+
+
+def _dicom_tls(configuration: Configuration) -> ssl.SSLContext | None:
+    if not configuration.boolean("DicomTlsEnabled"):
+        return None
+    certificate = configuration.path("DicomTlsCertificate")
+    if certificate is None:
+        raise BadRequest("DICOM TLS needs a certificate: set DicomTlsCertificate")
+    trusted = configuration.path("DicomTlsTrustedCertificates")
+    return server_context(
+        certificate,
+        configuration.path("DicomTlsPrivateKey"),
+        (trusted,) if trusted else (),
+        require_client=configuration.boolean("DicomTlsRemoteCertificateRequired"),
+        minimum_version=PROTOCOL_VERSIONS.get(configuration.integer("DicomTlsMinimumProtocolVersion")),
+        ciphers=configuration.texts("DicomTlsCiphersAccepted"),
+    )
+
+
+def _open_http(configuration: Configuration, host: Host, area: FilesystemArea, stack: ExitStack) -> int:
+    """The HTTP door; the port it listens on, 0 if it is closed."""
+    options = records.http(configuration)
+    if not options.is_enabled:
+        return 0
+    http = HttpOptions(
+        port=options.port,
+        bind_addresses=options.bind_addresses,
+        threads=options.threads_count,
+        request_timeout_seconds=options.request_timeout_seconds,
+        is_kept_alive=options.is_kept_alive,
+        keep_alive_timeout_seconds=options.keep_alive_timeout_seconds,
+        is_compressed=options.is_compression_enabled,
+        describes_errors=options.describe_errors,
+        maximum_body_bytes=options.maximum_body_bytes or 0,
+        access=options.access,
+        tls=_https(configuration),
+    )
+    dispatcher = Dispatcher(
+        Router(host.routes, host.expressions),
+        describes_errors=options.describe_errors,
+        partial_uploads=PartialUploads(area.spool),
+    )
+    server = HttpServer(Application(dispatcher, http, area.spool, host.request_filters), http)
+    server.start()
+    stack.callback(server.stop)
+    return server.port
+
+
+def _https(configuration: Configuration) -> TlsOptions | None:
+    if not configuration.boolean("SslEnabled"):
+        return None
+    certificate = configuration.path("SslCertificate")
+    if certificate is None:
+        raise BadRequest("HTTPS needs a certificate: set SslCertificate")
+    return TlsOptions(
+        certificate=certificate,
+        minimum_version=configuration.integer("SslMinimumProtocolVersion"),
+        ciphers=configuration.texts("SslCiphersAccepted"),
+        trusted_client_certificates=(
+            configuration.path("SslTrustedClientCertificates")
+            if configuration.boolean("SslVerifyPeers")
+            else None
+        ),
+    )
+
+
+def _announce(configuration: Configuration, running: Running) -> None:
+    """Say where the server is to be found, on the standard output: it is what people wait for."""
+    lines = [f"Hounsfield {__version__} is ready. Stop it with Ctrl-C."]
+    if running.http_port:
+        address = next(iter(records.http(configuration).bind_addresses), "127.0.0.1")
+        shown = "127.0.0.1" if address in ("0.0.0.0", "::") else address
+        scheme = "https" if configuration.boolean("SslEnabled") else "http"
+        lines.append(f"  Web page   {scheme}://{shown}:{running.http_port}/")
+    if running.dicom_port:
+        dicom = records.dicom_server(configuration)
+        lines.append(f"  DICOM      AE title {dicom.ae_title}, port {running.dicom_port}")
+    lines.append(f"  Files in   {records.general(configuration).storage_folder}")
+    with suppress(OSError):  # Nobody may be there to read it.
+        sys.stdout.write("\n".join([*lines, ""]))
+        sys.stdout.flush()
+
+
+@contextmanager
+def _signals(stopping: threading.Event) -> Iterator[None]:
+    """Ask for a clean stop on SIGINT and SIGTERM; a second signal ends at once."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        del frame
+        if stopping.is_set():
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        stopping.set()
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
