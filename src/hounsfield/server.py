@@ -256,7 +256,7 @@ def _open_http(configuration: Configuration, host: Host, area: FilesystemArea, s
     dispatcher = Dispatcher(
         Router(host.routes, host.expressions),
         describes_errors=options.describe_errors,
-        partial_uploads=PartialUploads(area.spool),
+        partial_uploads=PartialUploads(),
     )
     server = HttpServer(Application(dispatcher, http, area.spool, host.request_filters), http)
     server.start()
