@@ -1,6 +1,7 @@
 /** The calls of the REST API that the pages make, one function each. */
 
-import { ApiError, getJson, postJson, send } from "./client";
+import { getJson, postJson, send } from "./client";
+import { ApiError } from "./errors";
 import type { Changes, FullTags, Instance, ResourceStatistics, Series, SimpleTags, Statistics, Study, System, Tags } from "./types";
 import { toQuery, type Filters } from "../studies/filters";
 

@@ -1,5 +1,8 @@
 /** DICOM values as people read them. */
 
+/** What is between the values of one attribute; in ISO_IR 13 texts the backslash's place is that of the yen sign. */
+export const SEPARATOR = /[\\¥]/;
+
 /** `20060131` as `2006-01-31`; anything else as it is, for a strange value is better seen than hidden. */
 export function formatDate(value: string | null | undefined): string {
   const text = (value ?? "").trim();

@@ -1,7 +1,7 @@
 /** What a page shows while it reads from the server, and when that fails. */
 
 import { onMounted, ref, shallowRef } from "vue";
-import { messageOf } from "../api/client";
+import { messageOf } from "../api/errors";
 
 export function useLoaded<T>(read: () => Promise<T>) {
   const data = shallowRef<T>();

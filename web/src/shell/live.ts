@@ -1,7 +1,7 @@
 /** What changed on the server: the change log read every few seconds, while the page is in view. */
 
 import { reactive, ref } from "vue";
-import { messageOf } from "../api/client";
+import { messageOf } from "../api/errors";
 import { getChanges, getLastChange, getStatistics, getSystem } from "../api/resources";
 import type { Change, Statistics, System } from "../api/types";
 
@@ -59,6 +59,11 @@ async function read(): Promise<boolean> {
   statistics.value = await getStatistics();
   for (const listener of listeners) listener(answer.Changes);
   return answer.Done;
+}
+
+/** Look at once, because this page itself changed something. */
+export function pollSoon(): void {
+  void poll();
 }
 
 /** Read the totals again, after this page deleted something. */

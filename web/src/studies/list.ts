@@ -1,7 +1,7 @@
 /** The studies on the page: loaded a page at a time, and kept up to date with the server. */
 
 import { ref, shallowRef } from "vue";
-import { isAborted, messageOf } from "../api/client";
+import { isAborted, messageOf } from "../api/errors";
 import { countStudies, findStudies } from "../api/resources";
 import type { Change, Study } from "../api/types";
 import { isNewestFirst, toQuery, type Filters } from "./filters";

@@ -1,6 +1,6 @@
 /** What became of one file that was sent. */
 
-import { explain } from "../api/client";
+import { explain } from "../api/errors";
 import type { Stored } from "../api/types";
 
 export type Fate = "stored" | "known" | "refused" | "failed";
@@ -25,7 +25,7 @@ export function outcomeOf(status: number, body: string): Outcome {
   if (status !== 200) {
     // Only what may pass by itself is worth another try: no answer, too busy, a gateway's trouble.
     const isPassing = status === 0 || status === 429 || status === 502 || status === 503 || status === 504;
-    const reason = status === 400 ? "Not a DICOM file." : explain(status, body);
+    const reason = status === 400 && body.includes("invalid DICOM") ? "Not a DICOM file." : explain(status, body);
     return { fate: isPassing ? "failed" : "refused", stored: 0, known: 0, studies: [], reason };
   }
   const answers = ([] as Stored[]).concat(JSON.parse(body) as Stored | Stored[]);

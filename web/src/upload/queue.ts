@@ -4,6 +4,7 @@ import { computed, reactive, readonly, ref, shallowReactive } from "vue";
 import { getStudy } from "../api/resources";
 import type { Study } from "../api/types";
 import { apiUrl } from "../site";
+import { pollSoon } from "../shell/live";
 import { isIgnored, walk } from "./entries";
 import { outcomeOf, type Fate, type Outcome } from "./outcome";
 
@@ -173,6 +174,7 @@ async function note(id: string): Promise<void> {
   pending.delete(id);
   try {
     studies.set(id, await getStudy(id));
+    pollSoon();
   } catch {
     // It may have been deleted meanwhile; its line stays without a description.
   }

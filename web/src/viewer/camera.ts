@@ -1,5 +1,7 @@
 /** Where an image lies on the screen: zoom and shift in CSS pixels, apart from any drawing. */
 
+import { SEPARATOR } from "../dicom/format";
+
 export interface Camera {
   /** 1 shows the whole image. */
   zoom: number;
@@ -28,7 +30,7 @@ export function zoomed(camera: Camera, factor: number, px: number, py: number): 
 
 /** Row spacing over column spacing: how much higher than wide a pixel is, PS3.3 10.7.1.3. */
 export function aspectOf(spacing: string | undefined, ratio: string | undefined): number {
-  const parts = (spacing || ratio || "").split("\\").map(Number);
+  const parts = (spacing || ratio || "").split(SEPARATOR).map(Number);
   const [vertical = 1, horizontal = 1] = parts;
   const aspect = vertical / horizontal;
   return Number.isFinite(aspect) && aspect > 0.05 && aspect < 20 ? aspect : 1;

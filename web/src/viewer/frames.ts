@@ -1,6 +1,7 @@
 /** Loads the pictures of frames, as few at a time as keeps the one in view fast. */
 
-import { ApiError, send } from "../api/client";
+import { send } from "../api/client";
+import { ApiError } from "../api/errors";
 import type { Frame } from "./stack";
 import type { Window } from "./window";
 

@@ -1,6 +1,7 @@
 /** The order of a series' images. */
 
 import type { Instance, Tags } from "../api/types";
+import { SEPARATOR } from "../dicom/format";
 
 export interface Frame {
   instance: Instance;
@@ -13,7 +14,7 @@ export interface Frame {
 type Vector = [number, number, number];
 
 export function numbers(value: string | undefined): number[] {
-  return (value ?? "").split("\\").filter((part) => part.trim() !== "").map(Number).filter(Number.isFinite);
+  return (value ?? "").split(SEPARATOR).filter((part) => part.trim() !== "").map(Number).filter(Number.isFinite);
 }
 
 /** Direction across the slices: the cross product of the row and column directions, PS3.3 C.7.6.2.1.1. */

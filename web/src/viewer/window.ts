@@ -1,6 +1,7 @@
 /** Windows: which modality values become black and white, PS3.3 C.11.2. */
 
 import type { SimpleTags, SimpleValue } from "../api/types";
+import { SEPARATOR } from "../dicom/format";
 
 export interface Window {
   center: number;
@@ -31,8 +32,8 @@ export function windowsOf(tags: SimpleTags, frame: number): Preset[] {
   const own = items(tags.PerFrameFunctionalGroupsSequence)[frame] ?? {};
   const found = [tags, ...items(own.FrameVOILUTSequence), ...items(shared.FrameVOILUTSequence)].find((item) => item.WindowCenter);
   if (!found) return [];
-  const centers = text(found.WindowCenter).split("\\").map(Number);
-  const widths = text(found.WindowWidth).split("\\").map(Number);
+  const centers = text(found.WindowCenter).split(SEPARATOR).map(Number);
+  const widths = text(found.WindowWidth).split(SEPARATOR).map(Number);
   const names = text(found.WindowCenterWidthExplanation).split("\\");
   return centers
     .map((center, i) => ({ center, width: widths[i] ?? Number.NaN, name: names[i] || (i === 0 ? "As stored" : `As stored ${i + 1}`) }))
