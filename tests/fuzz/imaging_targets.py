@@ -14,7 +14,7 @@ from hounsfield.imaging import bitstream, codecs, fragments, render
 from hounsfield.imaging.decode import decode
 from hounsfield.imaging.description import PixelDescription
 from hounsfield.imaging.display import read_display
-from hounsfield.imaging.fragments import Encapsulated, ExtendedOffsets, locate_frame
+from hounsfield.imaging.fragments import Encapsulated, locate_frame
 from hounsfield.imaging.frames import read_frame
 from hounsfield.imaging.limits import Limits
 from hounsfield.imaging.png import encode_png
@@ -57,7 +57,7 @@ def fragments_of_frames(data: bytes) -> None:
     """Encapsulated pixel data, with every way to tell where a frame begins."""
     half = len(data) // 2
     for begins in (None, fragments.begins_jpeg, fragments.begins_rle):
-        for extended in (None, ExtendedOffsets(data[:24], data[:24])):
+        for extended in (b"", data[:24]):
             for frames, number, start in (
                 (1, 1, 0),
                 (3, 1, 0),

@@ -32,7 +32,10 @@ class Decoded:
     array: NDArray[Any]
     photometric: str
     precision: int
-    """Bits that matter in each sample, at its low end."""
+    """Bits that matter in each sample."""
+
+    is_as_allocated: bool = False
+    """Whether High Bit (0028,0102) says where these bits are; else they are at the low end."""
 
 
 class Decoder(Protocol):
@@ -146,7 +149,7 @@ def decode_rle(data: bytes, description: PixelDescription, /) -> Decoded:
         planes[sample, :, width - 1 - byte] = _rle_segment(segment, description)
     values = planes.view(f"<u{width}").reshape(description.samples, description.rows, description.columns)
     photometric = YBR_FULL if description.photometric.startswith("YBR") else description.photometric
-    return Decoded(values.transpose(1, 2, 0), photometric, description.bits_stored)
+    return Decoded(values.transpose(1, 2, 0), photometric, description.bits_stored, is_as_allocated=True)
 
 
 def _rle_segments(data: bytes, count: int) -> list[bytes]:

@@ -68,7 +68,7 @@ def _native(frame: EncodedFrame) -> Decoded:
         array = _unpacked(data, frame.first_bit, description)
     else:
         array = _arranged(np.frombuffer(data, _type(description, order)), description)
-    return Decoded(array, description.photometric, description.bits_stored)
+    return Decoded(array, description.photometric, description.bits_stored, is_as_allocated=True)
 
 
 def _type(description: PixelDescription, order: str) -> str:
@@ -113,12 +113,11 @@ def _stored_values(decoded: Decoded, description: PixelDescription) -> NDArray[A
     array = array.astype(f"{kind}{size}", copy=False)
     bits = 8 * size
     stored = min(decoded.precision, bits)
-    shift = 0
-    if (
-        decoded.array.dtype.itemsize * 8 == description.bits_allocated
-        and decoded.precision == description.bits_stored
-    ):
-        shift = description.high_bit + 1 - description.bits_stored
+    if description.is_signed and decoded.array.dtype.kind == "u":
+        stored = min(
+            stored, description.bits_stored
+        )  # the sign is in the highest bit stored, whatever the codec took
+    shift = description.high_bit + 1 - description.bits_stored if decoded.is_as_allocated else 0
     if (shift or stored < bits) and description.bits_allocated > 1:
         array = _cut(array, stored, shift)
     return array

@@ -24,14 +24,6 @@ _HEADER_SIZE = 8
 
 
 @dataclass(frozen=True, slots=True)
-class ExtendedOffsets:
-    """Extended Offset Table (7FE0,0001) and its Lengths (7FE0,0002), in little-endian 64-bit numbers."""
-
-    offsets: bytes
-    lengths: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Encapsulated:
     """Where one instance's fragments are and what is known of its frames."""
 
@@ -43,7 +35,8 @@ class Encapsulated:
     begins_frame: Callable[[bytes], bool] | None
     """Whether a fragment starting with these bytes (at most 64) begins a frame; None if it cannot be told."""
 
-    extended: ExtendedOffsets | None = None
+    extended_offsets: bytes = b""
+    """Extended Offset Table (7FE0,0001), little-endian 64-bit numbers; empty if there is none."""
 
 
 def locate_frame(encapsulated: Encapsulated, number: int, limits: Limits) -> list[Span]:
@@ -89,17 +82,20 @@ def _offsets(encapsulated: Encapsulated, number: int, basic: Span) -> tuple[int,
     The second is None for the last frame. None altogether if there is no table or it has not one entry a frame.
     """
     frames = encapsulated.frames
-    if encapsulated.extended is not None and len(encapsulated.extended.offsets) == 8 * frames:
-        table, form, size = memoryview(encapsulated.extended.offsets), "<Q", 8
+    if len(encapsulated.extended_offsets) == 8 * frames:
+        table, form, size = memoryview(encapsulated.extended_offsets), "<Q", 8
     elif basic[1] - basic[0] == 4 * frames:
         table, form, size = encapsulated.data[basic[0] : basic[1]], "<I", 4
     else:
         return None
-    (begin,) = struct.unpack_from(form, table, (number - 1) * size)
-    if number == frames:
-        return begin, None
-    (end,) = struct.unpack_from(form, table, number * size)
-    return (begin, end) if begin < end else None
+
+    def entry(index: int) -> int:
+        return int(struct.unpack_from(form, table, index * size)[0])
+
+    # Only the neighbours are looked at: a whole slide has a million entries.
+    begin, end = entry(number - 1), None if number == frames else entry(number)
+    is_ordered = entry(0) == 0 and (number == 1 or entry(number - 2) < begin) and (end is None or begin < end)
+    return (begin, end) if is_ordered else None
 
 
 def _between(encapsulated: Encapsulated, first: int, begin: int, end: int | None) -> list[Span] | None:
@@ -117,14 +113,14 @@ def _between(encapsulated: Encapsulated, first: int, begin: int, end: int | None
             return None
         spans.append((begin_value, end_value))
         position = end_value
-    begins = encapsulated.begins_frame
-    if not spans or (begins is not None and not begins(_opening(data, spans[0]))):
-        return None
-    return spans
+    if encapsulated.begins_frame is None:
+        return spans or None
+    starts = [encapsulated.begins_frame(_opening(data, span)) for span in spans]
+    return spans if starts and starts[0] and not any(starts[1:]) else None
 
 
 def _walk(data: memoryview, first: int, limits: Limits) -> tuple[list[Span], bool]:
-    """Every whole fragment from `first` on, and whether the data ends before its delimiter."""
+    """Every fragment from `first` on, and whether the last one is cut off."""
     spans: list[Span] = []
     position = first
     while position + _HEADER_SIZE <= len(data):
@@ -133,26 +129,26 @@ def _walk(data: memoryview, first: int, limits: Limits) -> tuple[list[Span], boo
             return spans, False
         if tag != _ITEM:
             raise errors.Corrupt("encapsulated pixel data holds something else than items")
-        if end > len(data):
-            return spans, True
         if len(spans) == limits.fragments:
             raise errors.Corrupt(
                 f"encapsulated pixel data has over {limits.fragments} fragments and no offset table"
             )
-        spans.append((begin, end))
+        spans.append((begin, min(end, len(data))))
+        if end > len(data):
+            return spans, True
         position = end
     # Some gateways leave out the delimiter: whole items up to the end are taken for all of them.
-    return spans, position != len(data)
+    return spans, False
 
 
 def _group(encapsulated: Encapsulated, spans: list[Span], number: int, *, is_truncated: bool) -> list[Span]:
     """The fragments of a frame among all there are, without the help of a table."""
     if not spans:
-        raise errors.Corrupt("encapsulated pixel data has no whole fragment")
+        raise errors.Corrupt("encapsulated pixel data has no fragment")
     starts = _starts(encapsulated, spans)
     is_last = number == len(starts)
-    if number > len(starts) or (is_last and is_truncated and len(spans) != encapsulated.frames):
-        raise errors.Corrupt(f"frame {number} is not among the fragments of the pixel data")
+    if number > len(starts) or (is_last and is_truncated):
+        raise errors.Corrupt(f"frame {number} is missing or cut off in the pixel data")
     return spans[starts[number - 1] : None if is_last else starts[number]]
 
 

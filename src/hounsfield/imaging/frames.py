@@ -9,16 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from hounsfield import errors
-from hounsfield.dicom.dataset import Dataset
 from hounsfield.dicom.part10 import Head, read_whole
 from hounsfield.dicom.scan import Buffer
 from hounsfield.imaging import codecs
 from hounsfield.imaging.description import PixelDescription, describe
-from hounsfield.imaging.fragments import Encapsulated, ExtendedOffsets, Span, locate_frame
+from hounsfield.imaging.fragments import Encapsulated, Span, locate_frame
 from hounsfield.imaging.limits import DEFAULT_LIMITS, Limits
 
 _EXTENDED_OFFSETS = 0x7FE00001
-_EXTENDED_LENGTHS = 0x7FE00002
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _SUBSAMPLED = ("YBR_FULL_422", "YBR_PARTIAL_422")
 
@@ -184,16 +182,10 @@ def _encapsulated(
         start=place.start,
         frames=description.number_of_frames,
         begins_frame=codec.begins_frame if codec else None,
-        extended=_extended_offsets(head.dataset),
+        extended_offsets=head.dataset.raw(_EXTENDED_OFFSETS),
     )
     spans = locate_frame(encapsulated, number, limits)
     return EncodedFrame(_joined(place.data, spans), head.transfer_syntax_uid, description, number)
-
-
-def _extended_offsets(dataset: Dataset) -> ExtendedOffsets | None:
-    if _EXTENDED_OFFSETS not in dataset:
-        return None
-    return ExtendedOffsets(dataset.raw(_EXTENDED_OFFSETS), dataset.raw(_EXTENDED_LENGTHS))
 
 
 def _joined(data: memoryview, spans: list[Span]) -> bytes:
