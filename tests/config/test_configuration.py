@@ -149,7 +149,7 @@ def test_a_message_names_the_option_and_never_shows_a_password(tmp_path: Path) -
         ({"RemoteAccessAllowed": True, "AuthenticationEnabled": False}, "Everybody on the network"),
         ({"RemoteAccessAllowed": True, "RegisteredUsers": {}}, "Nobody can log in"),
         ({"AuthenticationEnabled": True, "RegisteredUsers": {"orthanc": "orthanc"}}, "change it"),
-        ({"TemporaryDirectory": "missing"}, "does not exist"),
+        ({"TemporaryDirectory": "missing"}, '"TemporaryDirectory" has no effect'),
     ],
 )
 def test_what_an_administrator_should_know_is_a_warning(

@@ -1,9 +1,7 @@
 import json
-import ssl
 from pathlib import Path
 
 import pytest
-import trustme
 
 from hounsfield.config import records
 from hounsfield.config.configuration import Configuration, load
@@ -124,7 +122,6 @@ def test_extra_tags_are_grouped_by_level(tmp_path: Path) -> None:
         )
     )
     assert found.extra_main_dicom_tags == {Level.STUDY: (0x00080090, 0x00E100C2)}
-    assert found.declared[0].private_creator == "CREATOR"
 
 
 @pytest.mark.parametrize(
@@ -145,28 +142,3 @@ def test_well_known_accounts_and_open_doors_are_not_secure(
 def test_only_the_switches_that_were_set_are_handed_on(tmp_path: Path) -> None:
     dicom = records.dicom_server(_load(tmp_path, {"RleTransferSyntaxAccepted": False}))
     assert dicom.transfer_syntax_switches == {"RleTransferSyntaxAccepted": False}
-
-
-def test_tls_needs_its_files_and_is_off_without(tmp_path: Path) -> None:
-    assert records.http(_load(tmp_path, {})).tls is None
-    assert records.dicom_tls(_load(tmp_path, {})) is None
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
-    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(tmp_path / "both.pem")
-    configuration = _load(
-        tmp_path,
-        {
-            "SslEnabled": True,
-            "SslCertificate": "both.pem",
-            "DicomTlsEnabled": True,
-            "DicomTlsCertificate": "both.pem",
-            "DicomTlsPrivateKey": "both.pem",
-            "DicomTlsTrustedCertificates": "authority.pem",
-        },
-    )
-    tls = records.http(configuration).tls
-    assert tls is not None
-    assert (tls.certificate, tls.minimum_version) == (tmp_path / "both.pem", 4)
-    context = records.dicom_tls(configuration)
-    assert context is not None
-    assert context.verify_mode is ssl.CERT_REQUIRED

@@ -20,7 +20,7 @@ def read_configuration(data: bytes) -> None:
         nowhere = Path("/nonexistent")
         for refusal in refusals(value, nowhere):
             str(refusal)
-        list(remarks(value, nowhere))
+        list(remarks(value))
 
 
 _SEEDS = [

@@ -12,13 +12,17 @@ _ROOT = Path(__file__).parents[2]
 _SOURCES = Path(hounsfield.__file__).parent
 
 
-def _strings(path: Path) -> set[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return {
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
+# Where options become records of the rooms.
+_HANDING_ON = ("config/records.py", "config/system.py", "server.py")
+
+
+def _tree(name: str) -> ast.AST:
+    return ast.parse((_SOURCES / name).read_text(encoding="utf-8"))
+
+
+def _strings(name: str) -> set[str]:
+    constants = (node.value for node in ast.walk(_tree(name)) if isinstance(node, ast.Constant))
+    return {value for value in constants if isinstance(value, str)}
 
 
 def test_the_page_of_the_documentation_is_up_to_date() -> None:
@@ -27,9 +31,27 @@ def test_the_page_of_the_documentation_is_up_to_date() -> None:
 
 
 def test_an_option_with_effect_is_handed_to_a_room() -> None:
-    used = _strings(_SOURCES / "config" / "records.py")
+    used = {text for name in _HANDING_ON for text in _strings(name)}
     acting = [option.name for option in OPTIONS.values() if option.effect is Effect.ACTS]
     assert [name for name in acting if name not in used] == []
+
+
+def test_what_is_handed_on_as_a_record_is_used_by_the_wiring() -> None:
+    wiring = {
+        node.attr
+        for name in _HANDING_ON[1:]
+        for node in ast.walk(_tree(name))
+        if isinstance(node, ast.Attribute)
+    }
+    own = {node.name for node in ast.walk(_tree("config/records.py")) if isinstance(node, ast.ClassDef)}
+    unused = {
+        keyword.arg
+        for call in ast.walk(_tree("config/records.py"))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in own
+        for keyword in call.keywords
+        if keyword.arg not in wiring
+    }
+    assert unused == set()
 
 
 def test_nobody_but_config_reads_options() -> None:

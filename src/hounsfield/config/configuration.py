@@ -81,7 +81,7 @@ def load(origin: Origin) -> Configuration:
         given=sources.values,
         base_folder=sources.base_folder,
         is_configured=sources.is_configured,
-        warnings=(*sources.warnings, *remarks(sources.values, sources.base_folder)),
+        warnings=(*sources.warnings, *remarks(sources.values)),
         origin=origin,
     )
 

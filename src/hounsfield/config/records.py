@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from ssl import SSLContext
 
 from hounsfield.config.configuration import Configuration
 from hounsfield.config.declarations import (
-    DeclaredTag,
     UserContentType,
     read_declared_tags,
     read_extra_main_dicom_tags,
@@ -23,8 +21,6 @@ from hounsfield.config.remarks import WELL_KNOWN_ACCOUNTS
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.tags import Tag
 from hounsfield.http.auth import AccessOptions
-from hounsfield.http.options import TlsOptions
-from hounsfield.net.tls import PROTOCOL_VERSIONS, server_context
 
 LOOPBACK = ("127.0.0.1",)
 EVERYWHERE = ("0.0.0.0",)
@@ -48,16 +44,10 @@ class MaximumStorageMode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class GeneralOptions:
-    """The server as a whole. `temporary_folder` None stands for the system's one."""
+    """The server as a whole."""
 
-    name: str
     storage_folder: Path
     index_folder: Path
-    temporary_folder: Path | None
-    is_read_only: bool
-    has_metrics: bool
-    check_revisions: bool
-    database_server_identifier: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +62,11 @@ class HttpOptions:
     request_timeout_seconds: int
     is_kept_alive: bool
     keep_alive_timeout_seconds: int
-    has_no_delay: bool
     is_compression_enabled: bool
     describe_errors: bool
     maximum_body_bytes: int | None
     maximum_archive_member_bytes: int | None
     is_explorer_enabled: bool
-    tls: TlsOptions | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +79,8 @@ class DicomServerOptions:
     ae_title: str
     check_called_ae_title: bool
     is_comparison_strict: bool
-    threads_count: int
     timeout_seconds: int | None
     maximum_pdu_length: int
-    always_allow_echo: bool
-    always_allow_store: bool
     check_modality_host: bool
     accepted_transfer_syntaxes: tuple[str, ...]
     transfer_syntax_switches: Mapping[str, bool]
@@ -112,7 +97,6 @@ class IngestOptions:
     overwrite: OverwriteMode
     is_compressed: bool
     is_synced: bool
-    has_md5: bool
     maximum_storage_bytes: int | None
     maximum_patient_count: int | None
     maximum_storage_mode: MaximumStorageMode
@@ -126,19 +110,8 @@ class TagOptions:
 
     default_encoding: str
     extra_main_dicom_tags: Mapping[Level, tuple[Tag, ...]]
-    declared: tuple[DeclaredTag, ...]
     user_metadata: Mapping[str, int]
     user_content_types: tuple[UserContentType, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class QueryOptions:
-    """How resources are searched for."""
-
-    limit_results: int | None
-    limit_instances: int | None
-    is_person_name_case_sensitive: bool
-    storage_access: str
 
 
 def general(configuration: Configuration) -> GeneralOptions:
@@ -146,16 +119,8 @@ def general(configuration: Configuration) -> GeneralOptions:
     storage = configuration.path("StorageDirectory")
     if storage is None or not (configuration.is_configured or "StorageDirectory" in configuration.given):
         storage = configuration.base_folder / "HounsfieldStorage"
-    temporary = configuration.path("TemporaryDirectory")
     return GeneralOptions(
-        name=configuration.text("Name"),
-        storage_folder=storage,
-        index_folder=configuration.path("IndexDirectory") or storage,
-        temporary_folder=temporary if temporary is not None and temporary.is_dir() else None,
-        is_read_only=configuration.boolean("ReadOnly"),
-        has_metrics=configuration.boolean("MetricsEnabled"),
-        check_revisions=configuration.boolean("CheckRevisions"),
-        database_server_identifier=configuration.text("DatabaseServerIdentifier"),
+        storage_folder=storage, index_folder=configuration.path("IndexDirectory") or storage
     )
 
 
@@ -171,26 +136,11 @@ def http(configuration: Configuration) -> HttpOptions:
         request_timeout_seconds=configuration.integer("HttpRequestTimeout"),
         is_kept_alive=configuration.boolean("KeepAlive"),
         keep_alive_timeout_seconds=configuration.integer("KeepAliveTimeout"),
-        has_no_delay=configuration.boolean("TcpNoDelay"),
         is_compression_enabled=configuration.boolean("HttpCompressionEnabled"),
         describe_errors=configuration.boolean("HttpDescribeErrors"),
         maximum_body_bytes=_bytes(configuration, "MaximumRequestBodySizeMB"),
         maximum_archive_member_bytes=_bytes(configuration, "MaximumFileSizeInArchiveMB"),
         is_explorer_enabled=configuration.boolean("OrthancExplorerEnabled"),
-        tls=_https(configuration),
-    )
-
-
-def _https(configuration: Configuration) -> TlsOptions | None:
-    certificate = configuration.path("SslCertificate")
-    if certificate is None or not configuration.boolean("SslEnabled"):
-        return None
-    trusted = configuration.path("SslTrustedClientCertificates")
-    return TlsOptions(
-        certificate=certificate,
-        minimum_version=configuration.integer("SslMinimumProtocolVersion"),
-        ciphers=configuration.texts("SslCiphersAccepted"),
-        trusted_client_certificates=trusted if configuration.boolean("SslVerifyPeers") else None,
     )
 
 
@@ -229,11 +179,8 @@ def dicom_server(configuration: Configuration) -> DicomServerOptions:
         ae_title=configuration.text("DicomAet").strip(" "),
         check_called_ae_title=configuration.boolean("DicomCheckCalledAet"),
         is_comparison_strict=configuration.boolean("StrictAetComparison"),
-        threads_count=configuration.integer("DicomThreadsCount"),
         timeout_seconds=configuration.limit("DicomScpTimeout"),
         maximum_pdu_length=configuration.integer("MaximumPduLength"),
-        always_allow_echo=configuration.boolean("DicomAlwaysAllowEcho"),
-        always_allow_store=configuration.boolean("DicomAlwaysAllowStore"),
         check_modality_host=configuration.boolean("DicomCheckModalityHost"),
         accepted_transfer_syntaxes=configuration.texts("AcceptedTransferSyntaxes"),
         transfer_syntax_switches=_switches(configuration),
@@ -241,28 +188,6 @@ def dicom_server(configuration: Configuration) -> DicomServerOptions:
         accepted_sop_classes=configuration.texts("AcceptedSopClasses") or None,
         rejected_sop_classes=rejected,
         modalities=modalities(configuration),
-    )
-
-
-def dicom_tls(configuration: Configuration) -> SSLContext | None:
-    """TLS for the DICOM server; None without.
-
-    Raises
-    ------
-    BadRequest
-        If a certificate cannot be used.
-    """
-    certificate = configuration.path("DicomTlsCertificate")
-    if certificate is None or not configuration.boolean("DicomTlsEnabled"):
-        return None
-    trusted = configuration.path("DicomTlsTrustedCertificates")
-    return server_context(
-        certificate,
-        configuration.path("DicomTlsPrivateKey"),
-        () if trusted is None else (trusted,),
-        require_client=configuration.boolean("DicomTlsRemoteCertificateRequired"),
-        minimum_version=PROTOCOL_VERSIONS.get(configuration.integer("DicomTlsMinimumProtocolVersion")),
-        ciphers=configuration.texts("DicomTlsCiphersAccepted"),
     )
 
 
@@ -300,7 +225,6 @@ def ingest(configuration: Configuration) -> IngestOptions:
         overwrite=OverwriteMode(overwrite),
         is_compressed=configuration.boolean("StorageCompression"),
         is_synced=configuration.boolean("SyncStorageArea"),
-        has_md5=configuration.boolean("StoreMD5ForAttachments"),
         maximum_storage_bytes=_bytes(configuration, "MaximumStorageSize"),
         maximum_patient_count=configuration.limit("MaximumPatientCount"),
         maximum_storage_mode=MaximumStorageMode.RECYCLE if recycles else MaximumStorageMode.REJECT,
@@ -319,19 +243,8 @@ def tags(configuration: Configuration) -> TagOptions:
         extra_main_dicom_tags=read_extra_main_dicom_tags(
             configuration.mapping("ExtraMainDicomTags"), declared
         ),
-        declared=declared,
         user_metadata=read_user_metadata(configuration.mapping("UserMetadata")),
         user_content_types=read_user_content_types(configuration.mapping("UserContentType")),
-    )
-
-
-def queries(configuration: Configuration) -> QueryOptions:
-    """How resources are searched for."""
-    return QueryOptions(
-        limit_results=configuration.limit("LimitFindResults"),
-        limit_instances=configuration.limit("LimitFindInstances"),
-        is_person_name_case_sensitive=configuration.boolean("CaseSensitivePN"),
-        storage_access=configuration.text("StorageAccessOnFind"),
     )
 
 

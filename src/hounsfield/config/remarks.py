@@ -1,9 +1,7 @@
 """What an administrator should know about a configuration that is good enough to start with."""
 
 import difflib
-import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from hounsfield.config.lenient_json import Json
 from hounsfield.config.option import Effect
@@ -13,7 +11,7 @@ from hounsfield.config.options import OPTIONS, PLUGIN_SECTIONS
 WELL_KNOWN_ACCOUNTS = {("orthanc", "orthanc"), ("alice", "alicePassword"), ("alice", "orthanctest")}
 
 
-def remarks(given: Mapping[str, Json], base_folder: Path) -> Iterator[str]:
+def remarks(given: Mapping[str, Json]) -> Iterator[str]:
     """Warnings about names nobody knows, options without effect, and dangerous choices."""
     for name, value in given.items():
         if name in OPTIONS:
@@ -24,7 +22,6 @@ def remarks(given: Mapping[str, Json], base_folder: Path) -> Iterator[str]:
             yield from _unknown(name)
     yield from _access(given)
     yield from _storage(given)
-    yield from _temporary_folder(given, base_folder)
 
 
 def _without_effect(name: str, value: Json) -> Iterator[str]:
@@ -68,9 +65,3 @@ def _storage(given: Mapping[str, Json]) -> Iterator[str]:
             'Unknown value of "MaximumStorageMode", which is Recycle or Reject: new instances will be refused at '
             "the limit, and nothing is deleted"
         )
-
-
-def _temporary_folder(given: Mapping[str, Json], base_folder: Path) -> Iterator[str]:
-    value = given.get("TemporaryDirectory")
-    if isinstance(value, str) and value and not (base_folder / value).is_dir():
-        yield f'"TemporaryDirectory" does not exist, {tempfile.gettempdir()} is used: {base_folder / value}'

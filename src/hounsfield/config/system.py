@@ -47,7 +47,7 @@ def rest_options(configuration: Configuration) -> RestOptions:
 
 def _server_identifier(configuration: Configuration) -> str:
     """The configured identifier, or a hash of what makes this server another than its neighbours."""
-    given = records.general(configuration).database_server_identifier
+    given = configuration.text("DatabaseServerIdentifier")
     if given:
         return given
     parts = [

@@ -40,6 +40,8 @@ DICOM_SERVER = Section(
             4,
             "Operations worked on at the same time, over all the connections.",
             minimum=1,
+            effect=Effect.IGNORED,
+            reason="each connection has a thread of its own",
         ),
         Option(
             "DicomScpTimeout",
@@ -165,7 +167,14 @@ QUERIES = Section(
         Option(
             "LimitFindInstances", Kind.COUNT, 0, "Largest number of answers at the instance level; 0 for all."
         ),
-        Option("CaseSensitivePN", Kind.BOOLEAN, False, "Let case matter when person names are matched."),
+        Option(
+            "CaseSensitivePN",
+            Kind.BOOLEAN,
+            False,
+            "Let case matter when person names are matched.",
+            effect=Effect.IGNORED,
+            reason="C-FIND is not offered yet",
+        ),
         Option(
             "StorageAccessOnFind",
             Kind.TEXT,

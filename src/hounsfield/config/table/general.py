@@ -23,6 +23,8 @@ GENERAL = Section(
             Kind.PATH,
             None,
             "Existing folder for large temporary files; the system's one when not set.",
+            effect=Effect.IGNORED,
+            reason="large temporary files are kept in the storage folder",
         ),
         Option(
             "ReadOnly",
@@ -37,10 +39,15 @@ GENERAL = Section(
             True,
             "Offer the patient level; false removes `/patients`.",
             since="1.12.11",
-            effect=Effect.IGNORED,
-            reason="the patient level is always there",
         ),
-        Option("MetricsEnabled", Kind.BOOLEAN, True, "Count what happens and publish it for Prometheus."),
+        Option(
+            "MetricsEnabled",
+            Kind.BOOLEAN,
+            True,
+            "Count what happens and publish it for Prometheus.",
+            effect=Effect.IGNORED,
+            reason="there are no metrics yet",
+        ),
         Option(
             "Locale",
             Kind.TEXT,
@@ -203,6 +210,8 @@ TAGS = Section(
             Kind.OBJECT,
             {},
             'Private or missing tags: `{ "00e1,c2": ["UI", "Name", 1, 1, "CREATOR"] }`.',
+            effect=Effect.IGNORED,
+            reason="it names the tags of `ExtraMainDicomTags` only",
         ),
         Option(
             "ExternalDictionaries",
@@ -226,6 +235,8 @@ TAGS = Section(
             Kind.TEXT,
             "",
             "Private creator of the private tags of `Dictionary` that name none.",
+            effect=Effect.IGNORED,
+            reason="the built-in dictionary is used",
         ),
         Option(
             "DefaultEncoding",

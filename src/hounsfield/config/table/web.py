@@ -29,7 +29,14 @@ HTTP = Section(
             unit="s",
             since="1.11.3",
         ),
-        Option("TcpNoDelay", Kind.BOOLEAN, True, "Send small packets at once (no Nagle algorithm)."),
+        Option(
+            "TcpNoDelay",
+            Kind.BOOLEAN,
+            True,
+            "Send small packets at once (no Nagle algorithm).",
+            effect=Effect.IGNORED,
+            reason="small packets are always sent at once",
+        ),
         Option(
             "HttpCompressionEnabled",
             Kind.BOOLEAN,
