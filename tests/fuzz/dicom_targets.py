@@ -5,7 +5,7 @@ from collections.abc import Callable
 from struct import pack
 from xml.etree import ElementTree
 
-from hounsfield.dicom import json, main_tags, part10, uids
+from hounsfield.dicom import encode, json, main_tags, part10, scan, uids
 from hounsfield.dicom.charset import CharacterSet
 from hounsfield.dicom.dicom_json import dicom_json
 from hounsfield.dicom.dictionary import lookup
@@ -35,6 +35,7 @@ def whole(data: bytes) -> None:
     json.full(dataset, ignore_length=everything)
     json.short(dataset)
     json.simplified(dataset)
+    encode.write(dataset, scan.IMPLICIT_LITTLE)
     ElementTree.fromstring(native_model(dicom_json(dataset)))
 
 

@@ -69,7 +69,7 @@ def dicom_json(
     Raises
     ------
     Corrupt
-        If sequences are nested too deeply, or there are more than two million elements.
+        If sequences are nested too deeply, or there are more than a million elements.
     """
     return _Walk(options).object(dataset, "", only)
 

@@ -28,8 +28,8 @@ JsonValue = str | None | list["JsonObject"] | dict[str, "JsonValue"]
 JsonObject = dict[str, JsonValue]
 
 MAXIMUM_CHARACTERS = 256
-# The elements one answer may have, those of all items together: a few seconds, about a gigabyte.
-MAXIMUM_ELEMENTS = 2_000_000
+# The elements one answer may have, those of all items together: seconds, half a gigabyte.
+MAXIMUM_ELEMENTS = 1_000_000
 # From this many numbers on, their text is surely longer than the limit.
 _SURELY_TOO_LONG = MAXIMUM_CHARACTERS // 2 + 1
 _PIXEL_TAGS = frozenset((PIXEL_DATA, FLOAT_PIXEL_DATA, DOUBLE_FLOAT_PIXEL_DATA))
@@ -52,7 +52,7 @@ def full(
     Raises
     ------
     Corrupt
-        If sequences are nested too deeply, or there are more than two million elements.
+        If sequences are nested too deeply, or there are more than a million elements.
     """
     return _Walk(_add_full, ignore_length).object(dataset, only)
 
