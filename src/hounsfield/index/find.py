@@ -4,8 +4,9 @@ SQL gives the candidates by the columns that are indexed, in order; the true val
 may be equal where values are not.
 """
 
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -25,6 +26,8 @@ from hounsfield.index.query import Constraint, LabelsConstraint, Match, Order, O
 MODALITIES_IN_STUDY: Tag = 0x00080061
 SOP_CLASSES_IN_STUDY: Tag = 0x00080062
 _UNBOUNDED = 1 << 62
+_AFTER_ANY = "\U0010ffff"  # Put after a text, it is greater than whatever begins with this text.
+_COUNT_DIGITS = 18
 
 # Tags with a column: (level, column, whether the column is normalised).
 _COLUMNS: dict[Tag, tuple[Level, str, bool]] = {
@@ -40,7 +43,7 @@ _COLUMNS: dict[Tag, tuple[Level, str, bool]] = {
     0x00080018: (Level.INSTANCE, "sop_instance_uid", False),
 }
 # Patient attributes that a study row holds itself: the study's own patient tags, and no join.
-_ON_STUDY = {"patient_id_key", "patient_name_key"}
+_ON_STUDY = {"patient_id_key", "patient_name_key", "patient_birth_date"}
 # The number of something below a resource, matched exactly: tag -> (level, SQL).
 _COUNTERS: dict[Tag, tuple[Level, str]] = {
     0x00201200: (Level.PATIENT, "(SELECT COUNT(*) FROM studies c WHERE c.patient = patients.id)"),
@@ -64,11 +67,15 @@ _COUNTERS: dict[Tag, tuple[Level, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """The parts of a statement, and the predicates on true values by the column that holds them."""
+    """The parts of a statement, and the predicates on true values by the column that holds them.
 
-    where: list[str]
-    parameters: list[Any]
-    checks: list[tuple[int, str, Predicate]]
+    A value lies under a key of a column of JSON, or without key is the column itself: `extra` are columns for that.
+    """
+
+    where: list[str] = field(default_factory=list)
+    parameters: list[Any] = field(default_factory=list)
+    checks: list[tuple[int, str | None, Predicate]] = field(default_factory=list)
+    extra: list[str] = field(default_factory=list)
 
 
 def find(tx: Transaction, query: Query, main_tags: MainTags = DEFAULT_MAIN_TAGS) -> list[PublicId]:
@@ -102,15 +109,16 @@ def is_indexed(tag: Tag, level: Level, main_tags: MainTags = DEFAULT_MAIN_TAGS) 
 
 def _matching(tx: Transaction, query: Query, main_tags: MainTags) -> Iterator[bytes]:
     level = query.level
-    plan = _Plan([], [], [])
+    plan = _Plan()
     for constraint in query.constraints:
         _constrain(plan, constraint, level, main_tags)
     _constrain_parent(plan, query)
     _constrain_labels(plan, query)
     _constrain_metadata(plan, query)
     order = [_order(tx, key, level, main_tags) for key in query.order]
+    columns = [f"{TABLES[level]}.public_id", *_tag_columns(level), *plan.extra]
     sql = (
-        f"SELECT {TABLES[level]}.public_id{_tag_columns(level)} FROM {_joined(level)}"
+        f"SELECT {', '.join(columns)} FROM {_joined(level)}"
         f" WHERE {' AND '.join(plan.where) or '1 = 1'} ORDER BY {', '.join([*order, f'{TABLES[level]}.public_id'])}"
     )
     if not plan.checks and (query.since or query.limit):
@@ -120,9 +128,13 @@ def _matching(tx: Transaction, query: Query, main_tags: MainTags) -> Iterator[by
             yield row[0]
 
 
-def _satisfies(row: Row, checks: Sequence[tuple[int, str, Predicate]]) -> bool:
+def _satisfies(row: Row, checks: Sequence[tuple[int, str | None, Predicate]]) -> bool:
     decoded: dict[int, dict[str, str]] = {}
     for column, key, holds in checks:
+        if key is None:
+            if not holds(None if row[column] is None else str(row[column])):
+                return False
+            continue
         if column not in decoded:
             decoded[column] = orjson.loads(row[column])
         if not holds(decoded[column].get(key)):
@@ -142,11 +154,10 @@ def _joined(level: Level) -> str:
     return sql
 
 
-def _tag_columns(level: Level) -> str:
+def _tag_columns(level: Level) -> list[str]:
     """The columns of main tags, one a level from the patient's on; a study's patient tags are its own."""
     patient = "patients.main_tags" if level == Level.PATIENT else "studies.patient_tags"
-    others = [f"{TABLES[upper]}.main_tags" for upper in Level if Level.PATIENT < upper <= level]
-    return "".join(f", {column}" for column in [patient, *others])
+    return [patient, *(f"{TABLES[upper]}.main_tags" for upper in Level if Level.PATIENT < upper <= level)]
 
 
 def _constrain(plan: _Plan, constraint: Constraint, level: Level, main_tags: MainTags) -> None:
@@ -178,7 +189,7 @@ def _narrow(plan: _Plan, constraint: Constraint, known: tuple[Level, str, bool],
             plan.parameters.append(first)
         if last:
             plan.where.append(f"{column} < ?")
-            plan.parameters.append(last + "\uffff")
+            plan.parameters.append(last + _AFTER_ANY)
         return
     if not is_normalized and not constraint.is_case_sensitive and not _is_caseless(constraint.values):
         return
@@ -192,10 +203,12 @@ def _narrow(plan: _Plan, constraint: Constraint, known: tuple[Level, str, bool],
 
 def _narrow_wildcard(plan: _Plan, column: str, pattern: str) -> None:
     """A range by the literal start of a pattern, which an index serves, and LIKE for the rest."""
+    # Spaces beside what was not ASCII at an end of a value were trimmed when it was normalised.
+    pattern = re.sub(r" *([*?]) *", r"\1", pattern)
     start = pattern.split("*")[0].split("?")[0]
     if start:
         plan.where.append(f"{column} >= ? AND {column} < ?")
-        plan.parameters.extend([start, start + "\uffff"])
+        plan.parameters.extend([start, start + _AFTER_ANY])
     if pattern != start + "*":
         plan.where.append(f"{column} LIKE ? ESCAPE '\\'")
         plan.parameters.append(like_pattern(pattern))
@@ -219,7 +232,10 @@ def _constrain_modalities(plan: _Plan, constraint: Constraint, level: Level) -> 
 
 def _constrain_counter(plan: _Plan, constraint: Constraint, level: Level) -> None:
     home, sql = _COUNTERS[constraint.tag]
-    numbers = [int(value) for value in constraint.values if value.strip().isdigit()]
+    texts = [value.strip() for value in constraint.values]
+    numbers = [
+        int(text) for text in texts if text.isascii() and text.isdigit() and len(text) <= _COUNT_DIGITS
+    ]
     if home != level or constraint.match not in (Match.EXACT, Match.LIST) or not numbers:
         plan.where.append("1 = 0")
         return
@@ -281,16 +297,26 @@ def _metadata(level: Level, kind: int) -> str:
 
 
 def _constrain_metadata(plan: _Plan, query: Query) -> None:
+    """Metadata are few a resource and small: their true values decide, without SQL."""
     for kind, text in query.metadata:
-        expression = _metadata(query.level, kind)
-        if not query.is_case_sensitive:
-            expression, text = f"UPPER({expression})", text.upper()
-        parts = []
-        for value in text.split("\\"):
-            has_wildcard = "*" in value or "?" in value
-            parts.append(f"{expression} LIKE ? ESCAPE '\\'" if has_wildcard else f"{expression} = ?")
-            plan.parameters.append(like_pattern(value) if has_wildcard else value)
-        plan.where.append(f"({' OR '.join(parts)})")
+        patterns = [
+            predicate(
+                Constraint(
+                    0,
+                    Match.WILDCARD if "*" in value or "?" in value else Match.EXACT,
+                    (value,),
+                    query.is_case_sensitive,
+                )
+            )
+            for value in text.split("\\")
+        ]
+        plan.extra.append(_metadata(query.level, kind))
+        column = len(_tag_columns(query.level)) + len(plan.extra)
+        plan.checks.append((column, None, _any_of(patterns)))
+
+
+def _any_of(predicates: Sequence[Predicate]) -> Predicate:
+    return lambda value: any(holds(value) for holds in predicates)
 
 
 def _order(tx: Transaction, order: Order, level: Level, main_tags: MainTags) -> str:

@@ -216,8 +216,9 @@ def _insert_study(tx: Transaction, new: NewInstance, parents: NewParents, key: b
     tags, patient_tags = parents.tags[Level.STUDY], parents.tags[Level.PATIENT]
     return tx.insert(
         "INSERT INTO studies (public_id, patient, main_tags, patient_tags, main_sequences, main_tags_version,"
-        " study_instance_uid, patient_id_key, patient_name_key, accession_number_key, study_description_key,"
-        " study_date, last_update, received_ns, is_stable) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+        " study_instance_uid, patient_id_key, patient_name_key, patient_birth_date, accession_number_key,"
+        " study_description_key, study_date, last_update, received_ns, is_stable)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
         key,
         patient,
         _json(tags),
@@ -227,6 +228,7 @@ def _insert_study(tx: Transaction, new: NewInstance, parents: NewParents, key: b
         new.identifiers.study_instance_uid,
         normalize(patient_tags.get("0010,0020", "")),
         normalize(patient_tags.get("0010,0010", "")),
+        patient_tags.get("0010,0030", ""),
         normalize(tags.get("0008,0050", "")),
         normalize(tags.get("0008,1030", "")),
         tags.get("0008,0020", ""),

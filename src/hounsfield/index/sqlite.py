@@ -5,6 +5,7 @@ and hands each its result: no thread is woken for a lone writer, and a commit is
 A commit that need not be durable is not synchronised (`synchronous=NORMAL`); the next durable one carries it.
 """
 
+import errno
 import os
 import sqlite3
 import threading
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from hounsfield.dicom.levels import Level
-from hounsfield.errors import Conflict, StorageFull
+from hounsfield.errors import ArchiveError, Conflict, Corrupt, StorageFull
 from hounsfield.index.database import Pending, Row, Transaction
 from hounsfield.index.migrations import migrate
 from hounsfield.index.pending import flush
@@ -29,6 +30,14 @@ WORDS = {
 }
 _SHARED = 256  # Works that one transaction carries at most.
 _CHECKPOINT_PAGES = 4096
+_DISK_ERRORS = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+}
 
 
 class SqliteTransaction:
@@ -93,12 +102,18 @@ class SqliteDatabase:
         self._path = path
         self._lock_file = _lock(path.with_suffix(".lock"))
         is_new = not path.exists()
-        self._writer = self._connect()
         self._is_full_sync = True
         self._turn = threading.Lock()
         self._waiting: deque[_Work[Any]] = deque()
         self._readers: deque[sqlite3.Connection] = deque()
-        self._migrate()
+        try:
+            self._writer = self._connect()
+            self._migrate()
+        except (ArchiveError, sqlite3.Error) as error:
+            self._lock_file.close()
+            if getattr(error, "sqlite_errorcode", 0) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+                raise Corrupt("The file of the index is not a database, or damaged") from error
+            raise
         if is_new:
             _sync_folder(path.parent)
 
@@ -178,9 +193,11 @@ class SqliteDatabase:
         self._writer.execute("SAVEPOINT work")
         try:
             work.result = work.action(tx)
-        except BaseException as error:  # noqa: BLE001  It is raised again in the thread that asked.
+        except BaseException as error:
+            work.error = _translated(error)
+            if not self._writer.in_transaction:  # A full disk, say, made SQLite undo the work of all.
+                raise
             self._writer.execute("ROLLBACK TO work")
-            work.error = error
         else:
             pending.merge(tx.pending)
         self._writer.execute("RELEASE work")
@@ -213,11 +230,15 @@ class SqliteDatabase:
 
 
 def _translated(error: BaseException) -> BaseException:
-    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-        full = StorageFull("The disk of the index is full")
-        full.__cause__ = error
-        return full
-    return error
+    """What the disk refused, in words that do not depend on the database."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code not in _DISK_ERRORS:
+        return error
+    told: Exception = OSError(errno.EIO, "The index cannot be written")
+    if code == sqlite3.SQLITE_FULL:
+        told = StorageFull("The disk of the index is full")
+    told.__cause__ = error
+    return told
 
 
 def _sync_folder(folder: Path) -> None:

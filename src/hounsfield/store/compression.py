@@ -34,9 +34,10 @@ def decompress(data: Buffer) -> bytes:
         raise Corrupt("A compressed attachment is shorter than its length field")
     (length,) = _LENGTH.unpack(view[: _LENGTH.size])
     try:
-        plain: bytes = isal_zlib.decompressobj().decompress(view[_LENGTH.size :], length + 1)
-    except (igzip_lib.IsalError, OverflowError, ValueError, MemoryError) as error:
+        engine = isal_zlib.decompressobj()
+        plain: bytes = engine.decompress(view[_LENGTH.size :], length + 1)
+    except (igzip_lib.IsalError, OverflowError, ValueError, MemoryError) as error:  # type: ignore[misc]
         raise Corrupt("A compressed attachment is not a zlib stream") from error
-    if len(plain) != length:
+    if len(plain) != length or not engine.eof:
         raise Corrupt("A compressed attachment does not hold as many bytes as it says")
     return plain

@@ -7,9 +7,8 @@ import contextlib
 import errno
 import logging
 import os
-import threading
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -17,7 +16,8 @@ from hounsfield.errors import Corrupt, NotFound, StorageFull
 from hounsfield.store import note as notes
 from hounsfield.store.area import FileKey, Recent
 from hounsfield.store.durable import make_folder, sync_file, sync_folder, write_all
-from hounsfield.store.slots import Slot, SlotPool, discard
+from hounsfield.store.filling import Filling
+from hounsfield.store.slots import Slot, SlotPool
 from hounsfield.store.spool import Buffer, FolderSpool, SpoolFile
 
 _log = logging.getLogger("hounsfield.generic")
@@ -30,14 +30,11 @@ class FilesystemArea:
 
     def __init__(self, root: Path, *, sync: bool = True, batch: int = 64, folder_limit: int = 2048) -> None:
         self._root, self._sync = root, sync
-        self._filling = root / ".hounsfield" / "filling"
-        spool = root / ".hounsfield" / "spool"
-        for folder in (self._filling, spool):
+        filling, spool = root / ".hounsfield" / "filling", root / ".hounsfield" / "spool"
+        for folder in (filling, spool):
             make_folder(folder, sync=sync)
         self.spool = FolderSpool(spool)
-        self._known = sorted(path.name for path in self._filling.iterdir())
-        self._notes: Counter[str] = Counter()  # Files that have a note, by folder in use.
-        self._lock = threading.Lock()
+        self._filling = Filling(filling, sync=sync)
         self._pool = SlotPool(root, self._filling, sync=sync, batch=batch, folder_limit=folder_limit)
 
     def create(self, parts: Sequence[Buffer], note: bytes) -> FileKey:
@@ -53,10 +50,9 @@ class FilesystemArea:
             if self._sync:
                 sync_file(slot.fd)
         except OSError as error:
-            discard(slot)
+            self._pool.discard(slot)
             raise _full(error) from error
         os.close(slot.fd)
-        self._noted(slot.key)
         return slot.key
 
     def adopt(self, spooled: SpoolFile, note: bytes) -> FileKey:
@@ -69,14 +65,14 @@ class FilesystemArea:
             spooled.write(notes.ending(note, spooled.size, crc32))
             if self._sync:
                 sync_file(spooled.fileno())
-            os.close(slot.fd)
+            os.close(slot.fd)  # Windows does not rename over open files.
+            slot = replace(slot, fd=-1)
             spooled.rename(slot.path)
             if self._sync:
                 sync_folder(slot.path.parent)
         except OSError as error:
-            slot.path.unlink(missing_ok=True)
+            self._pool.discard(slot)
             raise _full(error) from error
-        self._noted(slot.key)
         return slot.key
 
     def read(self, key: FileKey, start: int, length: int) -> bytes:
@@ -90,7 +86,9 @@ class FilesystemArea:
         finally:
             os.close(fd)
         if len(data) < length:
-            raise Corrupt(f"File {key} is shorter than it was: {start + len(data)} bytes, {start + length} wanted")
+            raise Corrupt(
+                f"File {key} is shorter than it was: {start + len(data)} bytes, {start + length} wanted"
+            )
         return data
 
     def path(self, key: FileKey) -> Path:
@@ -105,7 +103,7 @@ class FilesystemArea:
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
                 folders.add(path.parent)
-            self._forget(key)
+            self._filling.discard(key)
         if self._sync:
             for folder in folders:
                 sync_folder(folder)
@@ -113,6 +111,8 @@ class FilesystemArea:
     def settle(self, keys: Iterable[FileKey]) -> None:
         """See `StorageArea.settle`: the note is cut off; should a power cut undo that, nothing is lost."""
         for key in keys:
+            if key not in self._filling:  # What else looks like a note belongs to the content.
+                continue
             with contextlib.suppress(FileNotFoundError):
                 fd = os.open(self.path(key), os.O_RDWR | _BINARY)
                 try:
@@ -121,21 +121,21 @@ class FilesystemArea:
                         os.ftruncate(fd, found[0])
                 finally:
                     os.close(fd)
-            self._forget(key)
-        self._close_full_folders()
+            self._filling.discard(key)
+        self._filling.close_idle()
 
     def recent(self) -> Iterator[Recent]:
         """See `StorageArea.recent`; empty files are slots that were never used, and deleted."""
-        for prefix in self._known:
+        for prefix in self._filling.left_by_earlier_runs():
             folder = self._root / prefix[:2] / prefix[2:]
             for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-                if _is_key(path.name) and path not in self._pool:
+                if _is_key(path.name):
                     found = _examine(path)
                     if found is None:
                         path.unlink(missing_ok=True)
                         continue
                     if found.note is not None:
-                        self._noted(found.key)
+                        self._filling.add([found.key])
                     yield found
 
     def keys(self) -> Iterator[FileKey]:
@@ -149,30 +149,13 @@ class FilesystemArea:
     def close(self) -> None:
         """Delete unused slots and forget the folders in use that need no recovery."""
         self._pool.close()
-        self._close_full_folders(closing=True)
+        self._filling.close_idle(is_last=True)
 
     def _take(self) -> Slot:
         try:
             return self._pool.take()
         except OSError as error:
             raise _full(error) from error
-
-    def _noted(self, key: FileKey) -> None:
-        with self._lock:
-            self._notes[key[:4]] += 1
-
-    def _forget(self, key: FileKey) -> None:
-        with self._lock:
-            if self._notes[key[:4]] > 0:
-                self._notes[key[:4]] -= 1
-
-    def _close_full_folders(self, *, closing: bool = False) -> None:
-        with self._lock:
-            for path in list(self._filling.iterdir()):
-                in_use = path.name == self._pool.current_prefix and not closing
-                if not in_use and not self._notes[path.name]:
-                    path.unlink(missing_ok=True)
-                    del self._notes[path.name]
 
 
 def _examine(path: Path) -> Recent | None:

@@ -4,8 +4,8 @@ A new name is durable only after its folder was synchronised, which costs as muc
 empty files are made in advance, many at a time, in one folder; one `fsync` of the folder makes all their names
 durable, and taking an instance then costs a single synchronisation: that of its data.
 
-The folders in use are written down in `filling/`, one empty file each: at start-up these folders alone are searched
-for files whose rows were lost, so that recovery takes a bounded time whatever the size of the archive.
+The folders in use are written down (`filling.Filling`): at start-up these alone are searched for files whose rows
+were lost, so that recovery takes a bounded time whatever the size of the archive.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from hounsfield.store.area import FileKey
 from hounsfield.store.durable import make_folder, sync_folder
+from hounsfield.store.filling import Filling
 
 _BINARY = getattr(os, "O_BINARY", 0)
 
@@ -34,7 +35,9 @@ class Slot:
 class SlotPool:
     """Keeps some slots ready; a thread of its own makes more while others are taken."""
 
-    def __init__(self, root: Path, filling: Path, *, sync: bool, batch: int = 64, folder_limit: int = 2048) -> None:
+    def __init__(
+        self, root: Path, filling: Filling, *, sync: bool, batch: int = 64, folder_limit: int = 2048
+    ) -> None:
         self._root, self._filling, self._sync = root, filling, sync
         self._batch, self._folder_limit = batch, folder_limit
         self._ready: deque[Slot] = deque()
@@ -45,15 +48,6 @@ class SlotPool:
         self._in_folder = 0
         self._thread = threading.Thread(target=self._keep_ready, name="storage-slots", daemon=True)
         self._thread.start()
-
-    @property
-    def current_prefix(self) -> str:
-        """The first four digits of the keys being given."""
-        return self._prefix
-
-    def __contains__(self, path: Path) -> bool:
-        """Whether a file is a slot that waits; slots are made in folders of their own run."""
-        return path.parent.parent.name + path.parent.name == self._prefix
 
     def take(self) -> Slot:
         """A slot; made on the spot when none is ready."""
@@ -73,7 +67,14 @@ class SlotPool:
         self._wake.set()
         self._thread.join()
         while self._ready:
-            discard(self._ready.popleft())
+            self.discard(self._ready.popleft())
+
+    def discard(self, slot: Slot) -> None:
+        """Delete a slot that will not be used."""
+        if slot.fd >= 0:
+            os.close(slot.fd)
+        slot.path.unlink(missing_ok=True)
+        self._filling.discard(slot.key)
 
     def _keep_ready(self) -> None:
         while True:
@@ -92,25 +93,23 @@ class SlotPool:
             if not self._prefix or self._in_folder >= self._folder_limit:
                 self._open_folder()
             folder = self._root / self._prefix[:2] / self._prefix[2:]
-            slots = [_new_slot(folder, self._prefix) for _ in range(self._batch)]
+            slots: list[Slot] = []
+            try:
+                slots.extend(_new_slot(folder, self._prefix) for _ in range(self._batch))
+                if self._sync:
+                    sync_folder(folder)
+            except OSError:
+                for slot in slots:
+                    self.discard(slot)
+                raise
             self._in_folder += self._batch
-            if self._sync:
-                sync_folder(folder)
+            self._filling.add(slot.key for slot in slots)
             self._ready.extend(slots)
 
     def _open_folder(self) -> None:
-        prefix = uuid4().hex[:4]
+        prefix = self._filling.open()
         make_folder(self._root / prefix[:2] / prefix[2:], sync=self._sync)
-        (self._filling / prefix).touch()
-        if self._sync:
-            sync_folder(self._filling)
         self._prefix, self._in_folder = prefix, 0
-
-
-def discard(slot: Slot) -> None:
-    """Delete a slot that will not be used."""
-    os.close(slot.fd)
-    slot.path.unlink(missing_ok=True)
 
 
 def _new_slot(folder: Path, prefix: str) -> Slot:

@@ -47,6 +47,7 @@ CREATE TABLE studies (
     study_instance_uid TEXT NOT NULL,
     patient_id_key TEXT NOT NULL,
     patient_name_key TEXT NOT NULL,
+    patient_birth_date TEXT NOT NULL,
     accession_number_key TEXT NOT NULL,
     study_description_key TEXT NOT NULL,
     study_date TEXT NOT NULL,
