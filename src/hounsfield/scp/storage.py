@@ -97,7 +97,7 @@ def check_uids(request: Request) -> None:
     announced = _SopUids(request.sop_class_uid, request.sop_instance_uid)
     for in_data_set, in_command in zip(found, announced, strict=True):
         if in_data_set is not None and in_data_set != in_command:
-            raise DataSetMismatch(f"The data set of C-STORE of {in_command} is {in_data_set}")
+            raise DataSetMismatch(f"The data set of C-STORE of {in_command} is {in_data_set[:64]!r}")
 
 
 def _read_uids(request: Request) -> _SopUids:
