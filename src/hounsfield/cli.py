@@ -12,12 +12,13 @@ from hounsfield import __version__, logs
 from hounsfield.config import documents, error_codes
 from hounsfield.config.configuration import Configuration, load
 from hounsfield.config.flags import Flags, Show, Start
-from hounsfield.config.refusal import ConfigurationRefused
+from hounsfield.config.refusal import ConfigurationRefused, Refusal
 from hounsfield.config.sources import Origin
 from hounsfield.errors import ArchiveError, BadRequest, Unsupported
 from hounsfield.logs import CATEGORIES, LogOptions, Verbosity
 
 EXIT_FAILURE: Final = 255
+_STOPPING: Final = "Uncaught exception, stopping now: %s"
 _log = logging.getLogger("hounsfield.generic")
 
 HELP: Final = """\
@@ -208,9 +209,11 @@ def _start(command: Start) -> int:
     except ConfigurationRefused as refused:
         for refusal in refused.refusals[1:]:
             _log.error("%s", refusal)
-        _log.error("Uncaught exception, stopping now: %s", refused.refusals[0])
+        _log.error(_STOPPING, refused.refusals[0])
     except ArchiveError as error:
-        _log.error("Uncaught exception, stopping now: %s", error)
+        _log.error(_STOPPING, Refusal(_code(error), str(error)))
+    except OSError as error:  # A folder that cannot be made or written, mostly.
+        _log.error(_STOPPING, Refusal(14, f"{error.strerror}: {error.filename}"))
     finally:
         logs.stop(writer)
     return EXIT_FAILURE
@@ -220,3 +223,14 @@ def _serve(configuration: Configuration, flags: Flags) -> int:
     from hounsfield.server import run  # Everything else would be loaded to print a version.
 
     return run(configuration, flags)
+
+
+def _code(error: ArchiveError) -> int:
+    """Orthanc's number of what can go wrong at the start."""
+    from hounsfield.http.server import BadTls, PortInUse
+    from hounsfield.server import DicomPortInUse
+
+    for kind, code in ((PortInUse, 2003), (DicomPortInUse, 2004), (BadTls, 39)):
+        if isinstance(error, kind):
+            return code
+    return -1

@@ -1,4 +1,6 @@
+import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -122,3 +124,24 @@ def test_a_log_file_that_cannot_be_written_ends_with_255(tmp_path: Path) -> None
     done = _run(f"--logdir={tmp_path / 'missing'}", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (255, "")
     assert "Cannot write the log file" in done.stderr
+
+
+def test_a_port_in_use_says_so_with_orthancs_number(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        (tmp_path / "c.json").write_text(json.dumps({"HttpPort": port, "DicomServerEnabled": False}))
+        done = _run("c.json", cwd=tmp_path)
+    assert done.returncode == 255
+    assert "(code 2003)" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_storage_folder_that_cannot_be_made_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "c.json").write_text(json.dumps({"StorageDirectory": "file/st", "DicomServerEnabled": False}))
+    done = _run("c.json", cwd=tmp_path)
+    assert done.returncode == 255
+    assert "(code 14)" in done.stderr
+    assert "Traceback" not in done.stderr

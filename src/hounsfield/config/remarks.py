@@ -26,7 +26,8 @@ def remarks(given: Mapping[str, Json]) -> Iterator[str]:
 
 def _without_effect(name: str, value: Json) -> Iterator[str]:
     option = OPTIONS[name]
-    if option.effect is Effect.IGNORED and value not in (option.default, "", [], {}):
+    is_default = value == option.default or not (value or option.default)
+    if option.effect is Effect.IGNORED and not is_default:
         yield f'The option "{name}" has no effect: {option.reason}'
 
 
