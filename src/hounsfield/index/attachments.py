@@ -81,7 +81,13 @@ def without_md5(tx: Transaction, limit: int) -> list[Attachment]:
 
 def has_file(tx: Transaction, uuid: str) -> bool:
     """Whether some resource has this file."""
-    return tx.row("SELECT 1 FROM attachments WHERE uuid = ?", uuid) is not None
+    return stored_size(tx, uuid) is not None
+
+
+def stored_size(tx: Transaction, uuid: str) -> int | None:
+    """How many bytes a file of some resource has; None if no resource has it."""
+    row = tx.row("SELECT stored_size FROM attachments WHERE uuid = ?", uuid)
+    return row[0] if row else None
 
 
 def is_deleted_file(tx: Transaction, uuid: str) -> bool:

@@ -96,8 +96,8 @@ class Database(Protocol):
         """
         ...
 
-    def sync(self) -> None:
-        """Make everything committed so far durable."""
+    def sync(self) -> int:
+        """Make everything committed so far durable; how many times that was done in the life of the index."""
         ...
 
     def close(self) -> None:

@@ -143,9 +143,14 @@ class SqliteDatabase:
             raise mine.error
         return mine.result  # type: ignore[return-value]
 
-    def sync(self) -> None:
+    def sync(self) -> int:
         """See `Database.sync`."""
-        self.write(lambda tx: tx.pending.count("synchronisations", 1))
+
+        def count(tx: Transaction) -> int:
+            tx.pending.count("synchronisations", 1)
+            return tx.total("synchronisations")
+
+        return self.write(count)
 
     def checkpoint(self) -> None:
         """Copy the write-ahead log into the database, without waiting for anybody."""

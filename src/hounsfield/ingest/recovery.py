@@ -3,13 +3,15 @@
 Only the files that may be concerned are looked at (`StorageArea.recent`), so this takes a bounded time.
 """
 
+import contextlib
 import logging
 from dataclasses import dataclass
 
+from hounsfield.archive import Archive
 from hounsfield.dicom.identifiers import identify
 from hounsfield.dicom.part10 import read_head
-from hounsfield.errors import ArchiveError
-from hounsfield.index.attachments import AttachmentType, Compression, has_file, is_deleted_file
+from hounsfield.errors import ArchiveError, Corrupt
+from hounsfield.index.attachments import AttachmentType, Compression, is_deleted_file, stored_size
 from hounsfield.index.database import Transaction
 from hounsfield.index.deletion import mark_file_deleted
 from hounsfield.index.insertion import NewAttachment, add_instance
@@ -35,19 +37,22 @@ def recover(intake: Intake) -> Recovered:
     archive = intake.archive
     lost: list[tuple[Recent, Note]] = []
     swept: list[FileKey] = []
+    is_complete = _is_index_of(archive)
     for recent in archive.storage.recent():
         with archive.database.read() as tx:
-            is_known = has_file(tx, recent.key)
+            known_size = stored_size(tx, recent.key)
             is_deleted = is_deleted_file(tx, recent.key)
-        if is_known:
-            if recent.note is not None:
+        if known_size is not None:
+            # The content of a settled file may itself end like a note: it is as long as its row says.
+            if recent.note is not None and recent.size == known_size:
                 intake.settling.add(recent.key)
-        elif recent.note is None or is_deleted:
+        elif is_deleted or (recent.note is None and is_complete):
             swept.append(recent.key)
-        else:
-            lost.append((recent, read_note(recent.note)))
+        elif recent.note is not None:
+            with contextlib.suppress(Corrupt):  # Then it was not received by us: it is left where it is.
+                lost.append((recent, read_note(recent.note)))
     rows = sum(_restore(intake, recent, note, swept) for recent, note in sorted(lost, key=_received))
-    if rows:
+    if rows or swept:
         archive.database.sync()
     archive.storage.remove(swept)
     if rows or swept:
@@ -57,6 +62,16 @@ def recover(intake: Intake) -> Recovered:
     return Recovered(rows, len(swept))
 
 
+def _is_index_of(archive: Archive) -> bool:
+    """Whether the index knows of all files that were settled: it was not lost, nor put back from an older copy."""
+    with archive.database.read() as tx:
+        known = tx.total("synchronisations")
+    if known >= archive.storage.settled_mark():
+        return True
+    _log.error("The index is older than the storage area: files that have no row in it are left alone")
+    return False
+
+
 def _received(found: tuple[Recent, Note]) -> int:
     return found[1].reception.received_ns
 
@@ -64,9 +79,9 @@ def _received(found: tuple[Recent, Note]) -> int:
 def _restore(intake: Intake, recent: Recent, note: Note, swept: list[FileKey]) -> bool:
     """Index a file whose row was lost; False if the index has its instance in another file."""
     data = intake.archive.storage.read(recent.key, 0, recent.size)
-    if note.compression == Compression.ZLIB_WITH_SIZE:
-        data = decompress(data)
     try:
+        if note.compression == Compression.ZLIB_WITH_SIZE:
+            data = decompress(data)
         head = read_head(data, default_encoding=intake.options.default_encoding)
         identifiers = identify(head.dataset)
     except ArchiveError:

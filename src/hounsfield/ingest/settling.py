@@ -8,6 +8,7 @@ import logging
 import threading
 
 from hounsfield.archive import Archive
+from hounsfield.errors import ArchiveError
 from hounsfield.index.deletion import forget_deleted_files, list_deleted_files
 from hounsfield.store.area import FileKey
 
@@ -57,10 +58,16 @@ class Settling:
         has_deleted, self._has_deleted = self._has_deleted, False
         if not noted and not has_deleted:
             return
-        self._archive.database.sync()
-        self._archive.storage.settle(noted)
-        if has_deleted:
-            self._delete_files()
+        try:
+            mark = self._archive.database.sync()
+            self._archive.storage.settle(noted, mark)
+            if has_deleted:
+                self._delete_files()
+        except (OSError, ArchiveError):
+            with self._lock:  # What was done already is passed over the next time.
+                self._noted = noted + self._noted
+            self._has_deleted = True
+            raise
 
     def _delete_files(self) -> None:
         database = self._archive.database
@@ -81,8 +88,7 @@ class Settling:
             self._stop.wait(self._interval_seconds)
             try:
                 self.settle()
-            except OSError:
+            except (OSError, ArchiveError):
                 _log.exception("Cannot settle the files of the storage area; trying again")
-                self._has_deleted = True
                 self._stop.wait(self._interval_seconds)
                 self._wake.set()

@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable
 
 from hounsfield.archive import Archive
+from hounsfield.errors import ArchiveError
 from hounsfield.events import Event, InstanceReceived, ResourceStable
 from hounsfield.index.stability import next_unstable, settle_stable
 from hounsfield.ingest.receive import date_of
 
 _log = logging.getLogger("hounsfield.generic")
+_RETRY_SECONDS = 5.0
 
 
 class StabilityMonitor:
@@ -59,7 +61,11 @@ class StabilityMonitor:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            wait_seconds = self.check()
+            try:
+                wait_seconds = self.check()
+            except (OSError, ArchiveError):
+                _log.exception("Cannot record what is stable; trying again")
+                wait_seconds = _RETRY_SECONDS
             if wait_seconds is None:
                 self._wake.wait()
                 self._wake.clear()

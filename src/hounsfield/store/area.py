@@ -74,8 +74,16 @@ class StorageArea(Protocol):
         """Delete files; those that are not there are ignored. Durable on return when the area synchronises."""
         ...
 
-    def settle(self, keys: Iterable[FileKey]) -> None:
-        """Drop the notes of files whose rows are durable."""
+    def settle(self, keys: Iterable[FileKey], mark: int) -> None:
+        """Drop the notes of files whose rows are durable.
+
+        `mark` is the number of the synchronisation of the index that made them so: an index that does not know of
+        it is an older one, and a file that has no row in it is not torn.
+        """
+        ...
+
+    def settled_mark(self) -> int:
+        """The largest mark that was given to `settle`, 0 if none."""
         ...
 
     def recent(self) -> Iterator[Recent]:

@@ -43,6 +43,32 @@ def make_folder(folder: Path, *, sync: bool) -> None:
         sync_folder(folder.parent)
 
 
+class DurableNumber:
+    """A number that only grows, in a file of its own: 8 bytes, which a disk writes whole or not at all."""
+
+    def __init__(self, path: Path, *, sync: bool) -> None:
+        self._path, self._sync = path, sync
+        is_new = not path.exists()
+        self.value = 0 if is_new else int.from_bytes(path.read_bytes()[:8], "little")
+        if is_new:
+            path.write_bytes(bytes(8))
+            if sync:
+                sync_folder(path.parent)
+
+    def raise_to(self, value: int) -> None:
+        """Make the number at least `value`; durable on return if synchronised."""
+        if value <= self.value:
+            return
+        fd = os.open(self._path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
+        try:
+            os.write(fd, value.to_bytes(8, "little"))
+            if self._sync:
+                sync_file(fd)
+        finally:
+            os.close(fd)
+        self.value = value
+
+
 def write_all(fd: int, parts: list[memoryview]) -> int:
     """Write all of `parts` at the file's position; the number of bytes written.
 

@@ -15,7 +15,7 @@ from uuid import UUID
 from hounsfield.errors import Corrupt, NotFound, StorageFull
 from hounsfield.store import note as notes
 from hounsfield.store.area import FileKey, Recent
-from hounsfield.store.durable import make_folder, sync_file, sync_folder, write_all
+from hounsfield.store.durable import DurableNumber, make_folder, sync_file, sync_folder, write_all
 from hounsfield.store.filling import Filling
 from hounsfield.store.slots import Slot, SlotPool
 from hounsfield.store.spool import Buffer, FolderSpool, SpoolFile
@@ -35,6 +35,7 @@ class FilesystemArea:
             make_folder(folder, sync=sync)
         self.spool = FolderSpool(spool)
         self._filling = Filling(filling, sync=sync)
+        self._mark = DurableNumber(root / ".hounsfield" / "settled", sync=sync)
         self._pool = SlotPool(root, self._filling, sync=sync, batch=batch, folder_limit=folder_limit)
 
     def create(self, parts: Sequence[Buffer], note: bytes) -> FileKey:
@@ -108,8 +109,9 @@ class FilesystemArea:
             for folder in folders:
                 sync_folder(folder)
 
-    def settle(self, keys: Iterable[FileKey]) -> None:
+    def settle(self, keys: Iterable[FileKey], mark: int) -> None:
         """See `StorageArea.settle`: the note is cut off; should a power cut undo that, nothing is lost."""
+        self._mark.raise_to(mark)
         for key in keys:
             if key not in self._filling:  # What else looks like a note belongs to the content.
                 continue
@@ -123,6 +125,10 @@ class FilesystemArea:
                     os.close(fd)
             self._filling.discard(key)
         self._filling.close_idle()
+
+    def settled_mark(self) -> int:
+        """See `StorageArea.settled_mark`."""
+        return self._mark.value
 
     def recent(self) -> Iterator[Recent]:
         """See `StorageArea.recent`; empty files are slots that were never used, and deleted."""

@@ -15,6 +15,7 @@ class MemoryArea:
     def __init__(self) -> None:
         self._files: dict[FileKey, bytes] = {}
         self._notes: dict[FileKey, bytes] = {}
+        self._mark = 0
 
     def create(self, parts: Sequence[Buffer], note: bytes) -> FileKey:
         """See `StorageArea.create`."""
@@ -46,10 +47,15 @@ class MemoryArea:
             self._files.pop(key, None)
             self._notes.pop(key, None)
 
-    def settle(self, keys: Iterable[FileKey]) -> None:
+    def settle(self, keys: Iterable[FileKey], mark: int) -> None:
         """See `StorageArea.settle`."""
+        self._mark = max(self._mark, mark)
         for key in keys:
             self._notes.pop(key, None)
+
+    def settled_mark(self) -> int:
+        """See `StorageArea.settled_mark`."""
+        return self._mark
 
     def recent(self) -> Iterator[Recent]:
         """See `StorageArea.recent`."""

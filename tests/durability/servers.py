@@ -1,0 +1,109 @@
+"""Starting, filling and killing real servers."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_PATIENCE_SECONDS = 60
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(slots=True)
+class RunningServer:
+    """A server in a process of its own."""
+
+    process: subprocess.Popen[bytes]
+    http_port: int
+    dicom_port: int
+    log: Path
+
+    def request(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+        """One request on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=_PATIENCE_SECONDS)
+        try:
+            connection.request(method, path, body)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def json(self, path: str) -> object:
+        """What a GET answers."""
+        status, body = self.request("GET", path)
+        assert status == 200, (path, status, body[:300])
+        return json.loads(body)
+
+    def kill(self) -> None:
+        """SIGKILL, to the whole group."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM; the exit status."""
+        self.process.terminate()
+        return self.process.wait(_PATIENCE_SECONDS)
+
+
+def start(
+    folder: Path,
+    options: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] | None = None,
+    storage: str = "storage",
+) -> RunningServer:
+    """Start a server on `folder`/`storage`, and wait until it answers."""
+    http_port, dicom_port = free_port(), free_port()
+    configuration = folder / "hounsfield.json"
+    chosen = {
+        "StorageDirectory": storage,
+        "HttpPort": http_port,
+        "DicomPort": dicom_port,
+        "DicomAet": "HOUNSFIELD",
+        **(options or {}),
+    }
+    configuration.write_text(json.dumps(chosen))
+    log = folder / "log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hounsfield", "serve", str(configuration)],
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env={**os.environ, **(environment or {})},
+        )
+    server = RunningServer(process, http_port, dicom_port, log)
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            if server.request("GET", "/system")[0] == 200:
+                return server
+        except OSError:
+            pass
+        assert process.poll() is None, log.read_text(errors="replace")[-3000:]
+        assert time.monotonic() < deadline, log.read_text(errors="replace")[-3000:]
+        time.sleep(0.02)
+
+
+@contextmanager
+def running(folder: Path, options: Mapping[str, object] | None = None) -> Iterator[RunningServer]:
+    """A server for the length of a block, stopped cleanly."""
+    server = start(folder, options)
+    try:
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.stop()
