@@ -9,7 +9,7 @@ and every access to a disk, in a bounded pool of threads.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 from hounsfield.errors import ArchiveError, TimedOut
@@ -37,6 +37,7 @@ _log = logging.getLogger("hounsfield.http")
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 RequestFilter = Callable[[Request], bool]
 
 _NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
@@ -93,10 +94,10 @@ class Application:
             if isinstance(request.body, SpoolFile):
                 self._pool.submit(request.body.close)
 
-    def answer_at_once(self, request: Request) -> Response | None:
-        """The answer to a GET, if it takes neither a thread nor a body: for servers that can skip the rest of ASGI.
+    def admit(self, request: Request) -> Response | Found | None:
+        """A GET's answer if it takes no thread, or what to `run` in one: for servers that can do without ASGI.
 
-        Nothing has happened if it is None, except that `request` may have got its user and values.
+        None, and nothing has happened, if only ASGI can tell.
         """
         if self._filters:
             return None
@@ -105,12 +106,34 @@ class Application:
             return Response(401, admitted.headers)
         request.username = admitted
         found = find(self._dispatcher, request)
-        if isinstance(found, Response):
-            return found
-        if not _is_inline(request, found):
+        if isinstance(found, Response) or request.method != "GET":
+            return found if isinstance(found, Response) else None
+        return self._at_once(request, found) or found
+
+    def _at_once(self, request: Request, found: Found) -> Response | None:
+        if request.query:
             return None
-        response = self._answer(request, found)
-        return response if isinstance(response.body, bytes) else None
+        if found.is_inline:
+            response = self._answer(request, found)
+            return response if isinstance(response.body, bytes) else None
+        if found.at_hand is None or self._options.is_compressed or "xml" in request.headers.get("accept", ""):
+            return None
+        try:
+            return found.at_hand(request)
+        except ArchiveError:
+            return None  # The handler will say it better.
+
+    def run(self, request: Request, found: Found, done: Callable[[Future[Response]], None]) -> None:
+        """Answer in a worker thread, and call `done` there."""
+        self._pool.submit(self._answer, request, found).add_done_callback(done)
+
+    def sending(self, request: Request, response: Response) -> Asgi:
+        """An application that answers `response`, whatever it is asked."""
+
+        async def send_it(scope: Scope, receive: Receive, send: Send) -> None:
+            await self._send_large(send, receive, request, response, scope["http_version"])
+
+        return send_it
 
     def _answer(self, request: Request, found: Found) -> Response:
         """Run the handler; in a worker thread unless it is inline."""

@@ -197,14 +197,22 @@ def read_whole(body: FileBody) -> bytes:
         If the file is gone or shorter than it should be.
     """
     try:
-        with body.path.open("rb", buffering=0) as file:
-            if body.offset:
-                file.seek(body.offset)
-            data = file.read(body.length)
-            while len(data) < body.length and (more := file.read(body.length - len(data))):
-                data += more
+        data = _read_stretch(body)
     except OSError as cause:
         raise InexistentFile from cause
     if len(data) != body.length:
         raise InexistentFile("A stored file is shorter than the index says")
     return data
+
+
+def _read_stretch(body: FileBody) -> bytes:
+    fd = os.open(body.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        if body.offset:
+            os.lseek(fd, body.offset, os.SEEK_SET)
+        data = os.read(fd, body.length)
+        while len(data) < body.length and (more := os.read(fd, body.length - len(data))):
+            data += more
+        return data
+    finally:
+        os.close(fd)

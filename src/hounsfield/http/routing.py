@@ -24,13 +24,15 @@ class Route:
     """A handler and what leads to it.
 
     `is_inline` claims that the handler, asked by a GET without arguments, reads only memory or the index, quickly:
-    it is then run on the event loop instead of a worker thread.
+    it is then run on the event loop instead of a worker thread. `at_hand` gives the same answer as the handler, to
+    such a GET, if it happens to be in memory, and raises an `ArchiveError` otherwise.
     """
 
     method: str
     pattern: str
     handler: Handler
     is_inline: bool = False
+    at_hand: Handler | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Found:
     handler: Handler
     values: Mapping[str, str]
     is_inline: bool
+    at_hand: Handler | None = None
 
 
 @dataclass(slots=True)
@@ -115,7 +118,9 @@ class Router:
                 node = node.children.setdefault(part, _Node())
         node.routes[route.method] = (route, tuple(names))
         if not names:
-            self._literal[route.method, "/" + "/".join(parts)] = Found(route.handler, {}, route.is_inline)
+            self._literal[route.method, "/" + "/".join(parts)] = Found(
+                route.handler, {}, route.is_inline, route.at_hand
+            )
 
     def _match(self, method: str, parts: list[str], captured: list[str]) -> Found:
         node = _deepest(self._root, parts, 0, captured)
@@ -127,7 +132,8 @@ class Router:
         chosen = routes.get(method)
         if chosen is not None:
             route, keys = chosen
-            return Found(route.handler, dict(zip(keys, captured, strict=True)), route.is_inline)
+            values = dict(zip(keys, captured, strict=True))
+            return Found(route.handler, values, route.is_inline, route.at_hand)
         if method == "GET" and names:
             return Found(_Directory(names), {}, True)
         if method in WEBDAV_METHODS:

@@ -1,20 +1,28 @@
-"""How the errors of the rooms below are answered here."""
-
-from collections.abc import Mapping
-from types import MappingProxyType
+"""Errors of the rooms below that clients tell apart, in the words of HTTP."""
 
 from hounsfield.dicom.dictionary.lookup import UnknownTag
 from hounsfield.dicom.identifiers import MissingTag
 from hounsfield.errors import ArchiveError
-from hounsfield.http.status import STATUSES, Status
-from hounsfield.imaging.frames import NoPixelData, NoSuchFrame
+from hounsfield.http.errors import InexistentTag, ParameterOutOfRange, UnknownDicomTag
+from hounsfield.http.messages import Request, Response
+from hounsfield.http.routing import Handler
+from hounsfield.imaging.frames import NoSuchFrame
 
-REST_STATUSES: Mapping[type[ArchiveError], Status] = MappingProxyType(
-    {
-        **STATUSES,
-        UnknownTag: Status(500, 27, "Unknown DICOM tag"),
-        MissingTag: Status(404, 21, "Inexistent tag"),
-        NoPixelData: Status(400, 8, "Bad request"),
-        NoSuchFrame: Status(400, 3, "Parameter out of range"),
-    }
+_NARROWED: tuple[tuple[type[ArchiveError], type[ArchiveError]], ...] = (
+    (UnknownTag, UnknownDicomTag),
+    (MissingTag, InexistentTag),
+    (NoSuchFrame, ParameterOutOfRange),
 )
+
+
+def translated(handler: Handler) -> Handler:
+    """The same handler, with these errors translated."""
+
+    def handle(request: Request) -> Response:
+        try:
+            return handler(request)
+        except (UnknownTag, MissingTag, NoSuchFrame) as error:
+            word = next(there for here, there in _NARROWED if isinstance(error, here))
+            raise word(str(error)) from error
+
+    return handle

@@ -1,5 +1,7 @@
 """The door as an extension: all its routes."""
 
+from dataclasses import replace
+
 from hounsfield.host import Host
 from hounsfield.http.routing import Route
 from hounsfield.rest import (
@@ -16,6 +18,7 @@ from hounsfield.rest import (
     uploads,
 )
 from hounsfield.rest.door import Door, RestOptions
+from hounsfield.rest.errors import translated
 from hounsfield.retrieve.datasets import BytesCache
 
 _MODULES = (system, hierarchy, uploads, tags, frames, metadata, labels, attachments, changes, find, tools)
@@ -41,7 +44,11 @@ def extend(host: Host, options: RestOptions) -> None:
 
 def routes(door: Door) -> list[Route]:
     """All routes that the options leave."""
-    found = [route for module in _MODULES for route in module.routes(door)]
+    found = [
+        replace(route, handler=translated(route.handler))
+        for module in _MODULES
+        for route in module.routes(door)
+    ]
     if door.options.is_read_only:
         found = [route for route in found if (route.method, route.pattern) not in _WRITING]
     if not door.options.is_patient_level_enabled:

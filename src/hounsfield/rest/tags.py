@@ -11,7 +11,7 @@ from hounsfield.dicom.dataset import Dataset
 from hounsfield.dicom.dictionary import lookup
 from hounsfield.dicom.part10 import Head
 from hounsfield.dicom.tags import ITEM, Tag
-from hounsfield.errors import Unsupported
+from hounsfield.errors import NotFound, Unsupported
 from hounsfield.http.errors import NoAnswer, ParameterOutOfRange
 from hounsfield.http.messages import Request, Response, answer_bytes, answer_json, answer_json_bytes
 from hounsfield.http.routing import Route
@@ -31,12 +31,18 @@ def routes(door: Door) -> list[Route]:
     """The routes of an instance's file and attributes."""
     return [
         Route("GET", "/instances/{id}/file", partial(get_file, door)),
-        Route("GET", "/instances/{id}/tags", partial(get_tags, door, TagFormat.FULL)),
-        Route("GET", "/instances/{id}/simplified-tags", partial(get_tags, door, TagFormat.HUMAN)),
+        _tags_route(door, "/instances/{id}/tags", TagFormat.FULL),
+        _tags_route(door, "/instances/{id}/simplified-tags", TagFormat.HUMAN),
         Route("GET", "/instances/{id}/header", partial(get_header, door)),
         Route("GET", "/instances/{id}/content/{path...}", partial(get_content, door)),
         Route("GET", "/instances/{id}/pdf", partial(get_pdf, door)),
     ]
+
+
+def _tags_route(door: Door, pattern: str, default: TagFormat) -> Route:
+    return Route(
+        "GET", pattern, partial(get_tags, door, default), at_hand=partial(tags_at_hand, door, default)
+    )
 
 
 def get_file(door: Door, request: Request) -> Response:
@@ -68,6 +74,16 @@ def get_tags(door: Door, default: TagFormat, request: Request) -> Response:
         return orjson.dumps(write_dataset(head.dataset, default), option=orjson.OPT_SORT_KEYS)
 
     return answer_json_bytes(door.cache.get_or_make((default.value, attachment.uuid), make))
+
+
+def tags_at_hand(door: Door, default: TagFormat, request: Request) -> Response:
+    """The same if it was asked for lately; `NotFound` otherwise."""
+    attachment = find_dicom(door.archive, request.values["id"])
+    return answer_json_bytes(door.cache.get_or_make((default.value, attachment.uuid), _not_at_hand))
+
+
+def _not_at_hand() -> bytes:
+    raise NotFound
 
 
 def _read(door: Door, public_id: str, *, whole: bool = False) -> Head:
