@@ -51,7 +51,11 @@ def recorder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def recorded(folder: Path, recorder: Path, options: dict[str, object]) -> Iterator[RunningServer]:
     storage = folder / "storage"
     storage.mkdir()
-    environment = {"LD_PRELOAD": str(recorder), "RECORD_ROOT": str(storage), "RECORD_LOG": str(folder / "record")}
+    environment = {
+        "LD_PRELOAD": str(recorder),
+        "RECORD_ROOT": str(storage),
+        "RECORD_LOG": str(folder / "record"),
+    }
     server = start(folder, options, environment)
     yield server
     server.kill()
@@ -110,7 +114,9 @@ def _survivors(folder: Path) -> dict[str, bytes]:
         area.close()
 
 
-def _check(disk: Disk, promises: _Promises, valid: dict[str, set[bytes]], scratch: Path, random: Random | None) -> None:
+def _check(
+    disk: Disk, promises: _Promises, valid: dict[str, set[bytes]], scratch: Path, random: Random | None
+) -> None:
     shutil.rmtree(scratch, ignore_errors=True)
     disk.surviving(scratch, random)
     if not (scratch / "hounsfield.db").exists() and not promises.stored:
@@ -125,7 +131,9 @@ def _check(disk: Disk, promises: _Promises, valid: dict[str, set[bytes]], scratc
         assert content in valid[public_id], f"{public_id} is not what was sent"
 
 
-def _replay(folder: Path, valid: dict[str, set[bytes]], deletions: list[str], scratch: Path, seed: int) -> int:
+def _replay(
+    folder: Path, valid: dict[str, set[bytes]], deletions: list[str], scratch: Path, seed: int
+) -> int:
     """Cut the power after each entry that changes what is durable or promised; the number of cuts."""
     promises = _Promises(deletions)
     disk = Disk(str(folder / "storage"))
@@ -169,7 +177,9 @@ def test_every_acknowledged_instance_survives_every_power_cut(tmp_path: Path, re
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("compressed", [False, True])
-def test_an_overwritten_instance_is_the_old_or_the_new_one(tmp_path: Path, recorder: Path, compressed: bool) -> None:
+def test_an_overwritten_instance_is_the_old_or_the_new_one(
+    tmp_path: Path, recorder: Path, compressed: bool
+) -> None:
     options: dict[str, object] = {"OverwriteInstances": True, "StorageCompression": compressed}
     with recorded(tmp_path, recorder, options) as server:
         for version in range(3):

@@ -163,11 +163,14 @@ def receive(intake: Intake, incoming: Incoming) -> Receipt:
 def _read(intake: Intake, incoming: Incoming) -> Head:
     content = incoming.content
     data = content.view() if isinstance(content, SpoolFile) else content
-    return read_head(
+    head = read_head(
         data,
         transfer_syntax_uid=incoming.transfer_syntax_uid,
         default_encoding=intake.options.default_encoding,
     )
+    if head.is_truncated:
+        raise Corrupt("The file is cut off in its header")
+    return head
 
 
 def _describe(

@@ -1,7 +1,10 @@
 """Files that people send: DICOM, gzip, and ZIP archives such as a medium with its DICOMDIR."""
 
+import errno
 import gzip
 import logging
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,7 +21,19 @@ _log = logging.getLogger("hounsfield.generic")
 _CHUNK = 1 << 20
 _IN_MEMORY = 4 << 20
 _ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
-_MEDIA_DIRECTORY = b"1.2.840.10008.1.3.10"
+_MEDIA_DIRECTORY = b"UI\x14\x001.2.840.10008.1.3.10"  # VR, length and value.
+
+# What the decoders raise. A RuntimeError asks for a password, or is a NotImplementedError.
+_BROKEN = (
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    struct.error,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    ValueError,
+)
 
 Content = bytes | SpoolFile
 
@@ -54,7 +69,8 @@ def upload(
         If there is no room; what came before it in a ZIP is stored.
     """
     if is_gzip:
-        expanded = _expand(gzip.GzipFile(fileobj=_open(content)), options, "The gzip body")
+        with _open(content) as compressed, gzip.GzipFile(fileobj=compressed) as stream:
+            expanded = _expand(stream, options, "The gzip body")
         try:
             return upload(intake, options, origin, expanded)
         finally:
@@ -62,7 +78,8 @@ def upload(
     if _size(content) == 0:
         raise Corrupt("Received an empty DICOM file")
     if _is_zip(content):
-        return list(upload_zip(intake, options, origin, _open(content)))
+        with _open(content) as archive:
+            return list(upload_zip(intake, options, origin, archive))
     return receive(intake, Incoming(origin, content))
 
 
@@ -75,10 +92,14 @@ def upload_zip(
     ------
     Corrupt
         If the archive itself cannot be read.
+    BadRequest
+        If ours is read-only.
     """
+    if intake.options.is_read_only:
+        raise BadRequest("The archive is read-only")
     try:
         opened = zipfile.ZipFile(archive)
-    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
+    except (*_BROKEN, OSError) as error:
         raise Corrupt("Cannot read this ZIP archive") from error
     with opened:
         for number, entry in enumerate(opened.infolist()):
@@ -99,7 +120,7 @@ def _upload_entry(
     """Take in an entry; None if it is not DICOM. Its name may name a patient, so the log tells its number."""
     try:
         stream = archive.open(entry)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, ValueError) as error:
+    except (*_BROKEN, OSError) as error:
         _log.warning("Entry %d of a ZIP archive cannot be opened: %s", number, type(error).__name__)
         return None
     content: Content = b""
@@ -137,18 +158,15 @@ def _expand(stream: Readable, options: UploadOptions, what: str) -> Content:
                 spooled.write(piece)
             else:
                 pieces.append(piece)
-    except (
-        zlib.error,
-        zipfile.BadZipFile,
-        EOFError,
-        gzip.BadGzipFile,
-        NotImplementedError,
-        ValueError,
-    ) as error:
+    except _BROKEN as error:
         _close(spooled)
         raise Corrupt(f"{what} cannot be expanded") from error
-    except (ArchiveError, OSError):
+    except (ArchiveError, OSError) as error:
         _close(spooled)
+        if isinstance(error, OSError) and error.errno is None:  # The decoders of gzip and bzip2 raise this.
+            raise Corrupt(f"{what} cannot be expanded") from error
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull("The disk of the spool is full") from error
         raise
     return spooled if spooled is not None else b"".join(pieces)
 
@@ -178,4 +196,4 @@ def _is_zip(content: Content) -> bool:
 def _is_media_directory(content: Content) -> bool:
     """Whether this is a DICOMDIR: its SOP Class is Media Storage Directory. PS3.10 8.6."""
     start = _start(content, 512)
-    return start[128:132] == b"DICM" and _MEDIA_DIRECTORY + b"\0" in start
+    return start[128:132] == b"DICM" and _MEDIA_DIRECTORY in start
