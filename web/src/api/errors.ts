@@ -18,7 +18,7 @@ const MEANINGS: Record<number, string> = {
   0: UNREACHABLE,
   401: "You need to sign in.",
   403: "You are not allowed to do this.",
-  404: "The server does not have this any more.",
+  404: "The server does not have this, or not any more.",
   413: "This is larger than the server accepts.",
   415: "The server cannot show this image.",
   503: "The server is busy or starting.",

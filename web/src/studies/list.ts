@@ -44,6 +44,8 @@ export function useStudyList() {
       state.value = "ready";
       await recount(signal);
     } catch (problem) {
+      // Rows of another search under these filters would be taken for what was found.
+      if (!isAborted(problem)) studies.value = [];
       fail(problem);
     }
   }
