@@ -14,6 +14,7 @@ from hounsfield.imaging import bitstream, codecs, fragments, render
 from hounsfield.imaging.decode import decode
 from hounsfield.imaging.description import PixelDescription
 from hounsfield.imaging.display import read_display
+from hounsfield.imaging.elscint import decode_private
 from hounsfield.imaging.fragments import Encapsulated, locate_frame
 from hounsfield.imaging.frames import read_frame
 from hounsfield.imaging.limits import Limits
@@ -71,6 +72,11 @@ def fragments_of_frames(data: bytes) -> None:
                     )
                 except ArchiveError:
                     continue
+
+
+def private_pixels(data: bytes) -> None:
+    """The compression of CT scanners."""
+    decode_private(data, _describe(1, 12))
 
 
 def headers(data: bytes) -> None:
@@ -179,6 +185,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "imaging_palette": palette,
     "imaging_fragments": fragments_of_frames,
     "imaging_headers": headers,
+    "imaging_private": private_pixels,
     **{f"imaging_{name}": partial(_decoder, name) for name in _STREAMS},
 }
 SEEDS: dict[str, list[bytes]] = {
@@ -199,6 +206,7 @@ SEEDS: dict[str, list[bytes]] = {
         _items(b"", _STREAMS["decode_jpeg"][0], b"\xff\xd8\xff\0", b"12"),
         _items(_OFFSETS, b"abcd", b"efgh", b"ijkl"),
     ],
+    "imaging_private": [b"\x5a\x01\x02\xa5\xff\x00", b"\xa5\x05\x5a" + bytes(250)],
     "imaging_headers": [stream for streams in _STREAMS.values() for stream in streams],
     **{f"imaging_{name}": streams for name, streams in _STREAMS.items()},
 }

@@ -285,6 +285,18 @@ def test_a_damaged_htj2k_stream_is_an_error_and_not_another_image(grey: Grey, ma
         load(make([stream[: len(stream) // 2]], like=grey, syntax="1.2.840.10008.1.2.4.201"))
 
 
+@pytest.mark.parametrize("syntax", sorted({*ENCODERS, BASELINE} - {"1.2.840.10008.1.2.4.110"}))
+def test_half_a_bit_stream_is_an_error_and_not_half_an_image(
+    syntax: str, rgb: Rgb, make: Make, load: Load
+) -> None:
+    encode = ENCODERS.get(syntax, (lambda i: bytes(imagecodecs.jpeg8_encode(i, 90)), 0))[0]
+    if syntax == "1.2.840.10008.1.2.4.51":
+        encode = _lossless_jpeg
+    stream = encode(rgb)
+    with pytest.raises(errors.Corrupt):
+        load(make([stream[: len(stream) // 2]], like=rgb, syntax=syntax))
+
+
 def test_a_jpeg_ls_stream_cut_off_ends_soon(rgb: Rgb, make: Make, load: Load) -> None:
     stream = bytes(imagecodecs.jpegls_encode(rgb))
     for end in range(100, 200, 7):

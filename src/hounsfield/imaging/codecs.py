@@ -87,6 +87,8 @@ def decode_jpeg(data: bytes, description: PixelDescription, /) -> Decoded:
     import imagecodecs
 
     header = _matching(bitstream.read_jpeg(data), description)
+    if _EOI not in data:  # libjpeg would fill up what is missing with grey
+        raise errors.Corrupt("the JPEG bit stream is cut off")
     options: dict[str, str] = {}
     photometric = description.photometric
     if description.samples == 3 and header.is_lossless_jpeg:

@@ -14,6 +14,7 @@ from hounsfield import errors
 from hounsfield.imaging import codecs, colour
 from hounsfield.imaging.codecs import Decoded
 from hounsfield.imaging.description import RGB, YBR_FULL, YBR_FULL_422, YBR_PARTIAL_422, PixelDescription
+from hounsfield.imaging.elscint import decode_private
 from hounsfield.imaging.frames import EncodedFrame
 from hounsfield.imaging.limits import DEFAULT_LIMITS, Limits
 
@@ -48,7 +49,9 @@ def decode(frame: EncodedFrame, limits: Limits = DEFAULT_LIMITS) -> Pixels:
     if description.decoded_bytes > limits.frame_bytes:
         raise errors.Corrupt(f"a frame of {description.decoded_bytes} bytes is over the limit")
     codec = codecs.CODECS.get(frame.transfer_syntax_uid)
-    if codec is not None:
+    if frame.private_compression:
+        decoded = decode_private(bytes(frame.data), description)
+    elif codec is not None:
         decoded = codec.decode(bytes(frame.data), description)
     else:
         decoded = _native(frame)

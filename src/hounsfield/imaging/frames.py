@@ -13,6 +13,7 @@ from hounsfield.dicom.part10 import Head, read_whole
 from hounsfield.dicom.scan import Buffer
 from hounsfield.imaging import codecs
 from hounsfield.imaging.description import PixelDescription, describe
+from hounsfield.imaging.elscint import COMPRESSION, find_private_pixels
 from hounsfield.imaging.fragments import Encapsulated, Span, locate_frame
 from hounsfield.imaging.limits import DEFAULT_LIMITS, Limits
 
@@ -44,6 +45,9 @@ class EncodedFrame:
     first_bit: int = 0
     """Where a frame of single bits begins within the first byte, from its least significant bit."""
 
+    private_compression: str = ""
+    """The name of a compression that the transfer syntax knows nothing of."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:
@@ -53,6 +57,11 @@ class _Place:
     start: int
     end: int | None
     vr: str
+
+
+def has_frames(head: Head) -> bool:
+    """Whether an instance has pixel data, standard or private."""
+    return head.has_pixel_data or find_private_pixels(head.dataset) is not None
 
 
 def read_frame(
@@ -87,7 +96,8 @@ def read_frame(
     Unsupported
         If the pixels are of a kind we cannot show.
     """
-    if head.pixel_data_tag is None:
+    private = find_private_pixels(head.dataset) if head.pixel_data_tag is None else None
+    if head.pixel_data_tag is None and private is None:
         raise NoPixelData("the instance has no pixel data")
     if description is None:
         description = describe(head.dataset, pixel_data_vr=head.pixel_data_vr or "OW")
@@ -97,6 +107,10 @@ def read_frame(
         raise errors.Corrupt(
             f"a frame of {description.columns} columns by {description.rows} rows takes "
             f"{description.decoded_bytes} bytes, over the limit of {limits.frame_bytes}"
+        )
+    if private is not None:
+        return EncodedFrame(
+            private, head.transfer_syntax_uid, description, number, private_compression=COMPRESSION
         )
     place = _place(data, head, limits)
     if place.end is None:

@@ -72,7 +72,7 @@ def count_frames(archive: Archive, public_id: str) -> int:
         If there is no such instance.
     """
     head = read_instance(archive, public_id)
-    return frame_count(head.dataset) if head.has_pixel_data else 0
+    return frame_count(head.dataset) if frames.has_frames(head) else 0
 
 
 def read_frame(archive: Archive, public_id: str, number: int) -> EncodedFrame:
