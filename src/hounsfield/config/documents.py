@@ -27,12 +27,12 @@ _EXAMPLES: Final[dict[Kind, Json]] = {
 
 def sample(sections: Iterable[Section] = SECTIONS) -> str:
     """A configuration file with every option at its default; those without one are commented out."""
-    return "\n".join(["{", *_sample_lines(sections), "}", ""])
+    return "\n".join(["{", *list(_sample_lines(sections))[1:], "}", ""])
 
 
 def _sample_lines(sections: Iterable[Section]) -> Iterator[str]:
     for section in sections:
-        yield f"\n  /**\n   * {section.title}\n   **/"
+        yield from ("", "  /**", f"   * {section.title}", "   **/")
         for option in section.options:
             yield ""
             yield from (f"  // {line}" for line in textwrap.wrap(_explanation(option), 90))
