@@ -6,6 +6,7 @@ deleted are deleted themselves. In this order a power cut at any point loses not
 
 import logging
 import threading
+import time
 
 from hounsfield.archive import Archive
 from hounsfield.errors import ArchiveError
@@ -17,10 +18,16 @@ _BATCH = 500
 
 
 class Settling:
-    """Runs `settle` every `interval_seconds` while there is something to do."""
+    """Runs `settle` once nothing came in for `quiet_seconds`, and at the latest after `patience_seconds`.
 
-    def __init__(self, archive: Archive, *, interval_seconds: float = 2.0) -> None:
-        self._archive, self._interval_seconds = archive, interval_seconds
+    What is left to do is no work for the moments in which a scanner sends.
+    """
+
+    def __init__(
+        self, archive: Archive, *, quiet_seconds: float = 1.0, patience_seconds: float = 20.0
+    ) -> None:
+        self._archive, self._quiet_seconds, self._patience_seconds = archive, quiet_seconds, patience_seconds
+        self._last_activity = 0.0
         self._lock = threading.Lock()
         self._noted: list[FileKey] = []
         self._has_deleted = True  # A previous run may have left some.
@@ -44,11 +51,13 @@ class Settling:
         """The row of this file was committed."""
         with self._lock:
             self._noted.append(key)
+        self._last_activity = time.monotonic()
         self._wake.set()
 
     def files_were_deleted(self) -> None:
         """The table of deleted files has new rows."""
         self._has_deleted = True
+        self._last_activity = time.monotonic()
         self._wake.set()
 
     def settle(self) -> None:
@@ -84,11 +93,19 @@ class Settling:
     def _run(self) -> None:
         while not self._stop.is_set():
             self._wake.wait()
+            self._wait_for_quiet()
             self._wake.clear()
-            self._stop.wait(self._interval_seconds)
             try:
                 self.settle()
             except (OSError, ArchiveError):
                 _log.exception("Cannot settle the files of the storage area; trying again")
-                self._stop.wait(self._interval_seconds)
+                self._stop.wait(self._quiet_seconds)
                 self._wake.set()
+
+    def _wait_for_quiet(self) -> None:
+        deadline = time.monotonic() + self._patience_seconds
+        while True:
+            now = time.monotonic()
+            wait_seconds = min(self._last_activity + self._quiet_seconds, deadline) - now
+            if wait_seconds <= 0 or self._stop.wait(wait_seconds):
+                return
