@@ -108,7 +108,10 @@ def test_a_sample_is_written_to_a_file(tmp_path: Path, capsys: pytest.CaptureFix
     ("text", "expected"),
     [
         ('{"RemoteAccessAllowed": true}', "(code 47)"),
-        ('{"HttpPort": "x"}', '[Bad parameter type] (code 5) The configuration option "HttpPort" must be'),
+        (
+            '{"HttpPort": "x"}',
+            '[Bad parameter type] (code 5) The configuration option "HttpPort" must be an integer',
+        ),
         ("{", "(code 28) The configuration file does not follow the JSON syntax"),
     ],
 )

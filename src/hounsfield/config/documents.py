@@ -14,7 +14,6 @@ MAIN_SECTIONS: Final = tuple(section for section in SECTIONS if section.title no
 ADVANCED_SECTIONS: Final = tuple(section for section in SECTIONS if section.title in _ADVANCED)
 _EXAMPLES: Final[dict[Kind, Json]] = {
     Kind.BOOLEAN: False,
-    Kind.INTEGER: 0,
     Kind.COUNT: 0,
     Kind.TEXT: "",
     Kind.PATH: "",
@@ -96,7 +95,7 @@ def _markdown_section(section: Section) -> Iterator[str]:
 
 
 def _type(option: Option) -> str:
-    name = option.kind.value.removeprefix("a ").removeprefix("an ").partition(" (")[0].partition(",")[0]
+    name = option.kind.value.removeprefix("an ").removeprefix("a ").partition(" (")[0].partition(",")[0]
     return f"{name} ({option.unit})" if option.unit else name
 
 

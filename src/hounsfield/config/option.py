@@ -12,8 +12,7 @@ class Kind(Enum):
     """The type of an option; the value is how messages and documentation call it."""
 
     BOOLEAN = "a Boolean (true or false)"
-    INTEGER = "an integer"
-    COUNT = "a positive integer"
+    COUNT = "an integer"
     TEXT = "a string"
     PATH = "a path, as a string"
     TEXTS = "an array of strings"
@@ -71,7 +70,6 @@ def _is_texts(value: Json) -> bool:
 
 _IS_OF_KIND: dict[Kind, Callable[[Json], bool]] = {
     Kind.BOOLEAN: lambda value: isinstance(value, bool),
-    Kind.INTEGER: _is_integer,
     Kind.COUNT: _is_integer,
     Kind.TEXT: lambda value: isinstance(value, str),
     Kind.PATH: lambda value: isinstance(value, str) and "\0" not in value,
@@ -96,7 +94,7 @@ def check(option: Option, value: Json) -> Refusal | None:
 
 
 def _check_range(option: Option, value: int, named: str) -> Refusal | None:
-    if option.kind is Kind.COUNT and value < 0:
+    if value < 0:
         return Refusal(3, f"{named} must be a positive integer")
     if option.minimum is not None and value < option.minimum:
         return Refusal(3, f"{named} must not be below {option.minimum}")
