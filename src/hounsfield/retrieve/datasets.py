@@ -33,7 +33,9 @@ def read_instance_head(archive: Archive, attachment: Attachment, *, default_enco
     return read_head(read_attachment(archive, attachment), default_encoding=default_encoding)
 
 
-def read_instance(archive: Archive, public_id: str, *, default_encoding: str = "Latin1", whole: bool = False) -> Head:
+def read_instance(
+    archive: Archive, public_id: str, *, default_encoding: str = "Latin1", whole: bool = False
+) -> Head:
     """The header of an instance, with `whole` also what follows its pixel data.
 
     Raises
