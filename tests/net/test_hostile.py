@@ -298,6 +298,25 @@ def _resident() -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
+def test_a_peer_that_wants_tiny_pdus_gets_them_without_much_memory(world: World) -> None:
+    def respond(request: Request) -> Responses:
+        yield Response(0xFF00, bytes(200_000))
+        yield Response(0)
+
+    world.respond = respond
+    request = AssociateRequest(
+        "HOUNSFIELD", "TINY", (ProposedContext(1, CT, ("1.2.840.10008.1.2",)),), UserInformation(1)
+    )
+    with raw(world, encode(request)) as connection:
+        assert read_pdu(connection)[0] == 2
+        connection.sendall(message(b"query", CommandField=0x20))
+        total = 0
+        while total < 200_000:
+            kind, body = read_pdu(connection)
+            assert (kind, len(body)) == (4, 7)
+            total += not body[5] & 1
+
+
 def test_plain_text_to_a_tls_server_is_refused(make_world: Make) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     world = make_world(ServerOptions(host="127.0.0.1", port=0, association=FAST, tls=context))

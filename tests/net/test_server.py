@@ -350,6 +350,49 @@ def test_sub_operations_are_performed_on_the_association(world: World) -> None:
     assert statuses == [0xFF00] * 3 + [0]
 
 
+def test_a_cancel_in_a_sub_operation_lets_it_be_counted_and_stops_the_next(world: World) -> None:
+    completed: list[int] = []
+
+    def respond(request: Request) -> Responses:
+        try:
+            for number in range(1000):
+                command: CommandSet = {
+                    "CommandField": CommandField.C_STORE_RQ,
+                    "AffectedSOPClassUID": CT,
+                    "AffectedSOPInstanceUID": f"1.{number}",
+                }
+                completion = yield SubOperation(request.context.id, command, b"data")
+                assert completion is not None
+                completed.append(number)
+        except Cancelled:
+            yield Response(0xFE00, elements={"NumberOfCompletedSuboperations": len(completed)})
+
+    world.respond = respond
+    with associate(world.node, PROPOSAL, FAST) as requester:
+        association = requester._association
+        association.send_message(3, {**FIND, "MessageID": 9, "CommandDataSetType": 0}, b"query")
+        received = association.read_command()
+        assert received is not None
+        association.read_data_set(bytes)
+        cancel: CommandSet = {
+            "CommandField": CommandField.C_CANCEL_RQ,
+            "MessageIDBeingRespondedTo": 9,
+            "CommandDataSetType": 0x0101,
+        }
+        association.send_message(3, cancel)
+        answer: CommandSet = {
+            "CommandField": CommandField.C_STORE_RSP,
+            "MessageIDBeingRespondedTo": received[1]["MessageID"],
+            "CommandDataSetType": 0x0101,
+            "Status": 0,
+        }
+        association.send_message(3, answer)
+        final = association.read_command()
+        assert final is not None
+        assert (final[1]["Status"], final[1]["NumberOfCompletedSuboperations"]) == (0xFE00, 1)
+        assert requester.echo() == 0
+
+
 # Time.
 
 

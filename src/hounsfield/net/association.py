@@ -27,6 +27,10 @@ from hounsfield.store.spool import Buffer, Spool
 _LONGEST_SENT_PDU = 1 << 18
 """For peers that take PDUs of any length, or say so."""
 
+# What is handed to one system call: an object of half a megabyte goes out whole, one of gigabytes costs no memory.
+_MOST_BUFFERS = 512
+_MOST_BYTES = 4 << 20
+
 Clock = Callable[[], float]
 
 
@@ -94,7 +98,16 @@ class Association:
         pdus = fragment(context_id, encode_command(command), is_command=True, maximum_length=length)
         if payload is not None:
             pdus = chain(pdus, fragment(context_id, payload, is_command=False, maximum_length=length))
-        self.transport.send([part for pdu in pdus for part in pdu])
+        waiting: list[Buffer] = []
+        size = 0
+        for header, body in pdus:
+            waiting += (header, body)
+            size += len(body)
+            if len(waiting) >= _MOST_BUFFERS or size >= _MOST_BYTES:
+                self.transport.send(waiting)
+                waiting, size = [], 0
+        if waiting:
+            self.transport.send(waiting)
 
     def abort(self, reason: Abort | None = None) -> None:
         """Send A-ABORT if the association has not ended yet; never fails."""
@@ -198,10 +211,10 @@ class Association:
 
     def _receive(self) -> None:
         layer = self._layer
-        if layer.is_artim_running:
-            self.transport.set_timeout(max(self._artim_deadline - self._clock(), 0.001))
-        else:
+        if layer.state is State.ESTABLISHED or not layer.is_artim_running:
             self.transport.set_timeout(self._tick_seconds)
+        else:
+            self.transport.set_timeout(max(self._artim_deadline - self._clock(), 0.001))
         try:
             count = self.transport.receive(layer.wanted())
         except TimedOut:

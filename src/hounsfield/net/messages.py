@@ -6,8 +6,9 @@ C-GET can have its C-STORE sub-operations performed on the same association:
 
 - `yield Response(...)` sends a response; the last one has a status that is not pending;
 - `completion = yield SubOperation(...)` sends a request of our own and gives the command set of its response;
-- a C-CANCEL arrives as `errors.Cancelled` raised at the `yield`: the generator may answer with its counters and
-  status FE00H, or let it pass, which sends that status for it.
+- a C-CANCEL arrives as `errors.Cancelled` raised at the `yield` of a pending response, or of a sub-operation that is
+  then not performed: the generator may answer with its counters and status FE00H, or let it pass, which sends
+  that status for it.
 """
 
 from collections.abc import Callable, Generator, Mapping

@@ -67,6 +67,7 @@ class Provider:
         self._is_stopping = False
         self._served = 0
         self._message_id = 0
+        self._is_cancelled = False
 
     # For other threads.
 
@@ -211,27 +212,28 @@ class Provider:
     def _respond(self, request: Request, service: Service) -> None:
         responses = service.respond(request)
         completion: CommandSet | None = None
-        is_cancelled = False
+        self._is_cancelled = False
         try:
             while True:
-                step = self._next_step(responses, service, completion, is_cancelled=is_cancelled)
+                step = self._next_step(responses, service, completion)
                 completion = None
                 if isinstance(step, SubOperation):
-                    completion = self._perform(step)
-                    is_cancelled = is_cancelled or self._is_cancelled(request)
+                    if not self._is_cancelled:
+                        completion = self._perform(step, request)
                     continue
                 self._reply(request, step)
                 if not is_pending(step.status):
                     return
-                is_cancelled = self._is_cancelled(request)
+                self._look_for_cancel(request)
         finally:
             responses.close()
 
     def _next_step(
-        self, responses: Responses, service: Service, completion: CommandSet | None, *, is_cancelled: bool
+        self, responses: Responses, service: Service, completion: CommandSet | None
     ) -> Response | SubOperation:
         try:
-            if is_cancelled:
+            if self._is_cancelled and completion is None:  # What was completed is counted first.
+                self._is_cancelled = False
                 return responses.throw(Cancelled("The requester cancelled the operation"))
             return responses.send(completion)
         except Cancelled:
@@ -251,18 +253,21 @@ class Provider:
             request.context.id, response_command(request, response), response.payload
         )
 
-    def _is_cancelled(self, request: Request) -> bool:
-        """Whether a C-CANCEL of `request` came in the meantime. PS3.7 9.3.2.3."""
+    def _look_for_cancel(self, request: Request) -> None:
+        """See whether a C-CANCEL of `request` came in the meantime. PS3.7 9.3.2.3."""
         received = self._association.poll_command()
-        if received is None:
-            return False
-        context_id, command = received
-        if command["CommandField"] != CommandField.C_CANCEL_RQ:
-            self._association.put_back(context_id, command)
-            return False
-        return command.get("MessageIDBeingRespondedTo") == request.message_id
+        if received is not None and not self._note_cancel(received[1], request):
+            self._association.put_back(*received)
 
-    def _perform(self, operation: SubOperation) -> CommandSet:
+    def _note_cancel(self, command: CommandSet, request: Request) -> bool:
+        """Whether this is a C-CANCEL; one of an earlier request means nothing any more."""
+        if command["CommandField"] != CommandField.C_CANCEL_RQ:
+            return False
+        if command.get("MessageIDBeingRespondedTo") == request.message_id:
+            self._is_cancelled = True
+        return True
+
+    def _perform(self, operation: SubOperation, request: Request) -> CommandSet:
         """Send a request of our own and wait for its response."""
         self._message_id = self._message_id % 0xFFFF + 1
         command = {
@@ -271,7 +276,12 @@ class Provider:
             "CommandDataSetType": NO_DATA_SET if operation.payload is None else DATA_SET_FOLLOWS,
         }
         self._association.send_message(operation.context_id, command, operation.payload)
-        received = self._association.read_command()
-        if received is None:
-            raise PeerFailure("A release was asked for in the middle of an operation")
-        return received[1]
+        while True:
+            received = self._association.read_command()
+            if received is None:
+                raise PeerFailure("A release was asked for in the middle of an operation")
+            answer = received[1]
+            if answer.get("MessageIDBeingRespondedTo") == self._message_id and "Status" in answer:
+                return answer
+            if not self._note_cancel(answer, request):
+                raise Corrupt("A message came that does not respond to our request")

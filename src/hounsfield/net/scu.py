@@ -34,9 +34,10 @@ from hounsfield.net.pdu import (
     AssociateRequest,
     ProposedContext,
     ReleaseRequest,
+    ReleaseResponse,
 )
 from hounsfield.net.transport import Transport
-from hounsfield.net.upper_layer import AssociateConfirmed, ReleaseConfirmed
+from hounsfield.net.upper_layer import AssociateConfirmed, ReleaseConfirmed, ReleaseIndicated
 from hounsfield.store.spool import Buffer, Spool
 
 VERIFICATION_SOP_CLASS_UID = "1.2.840.10008.1.1"
@@ -172,6 +173,9 @@ class Requester:
         try:
             self._association.send(ReleaseRequest())
             event = self._association.next_event()
+            if isinstance(event, ReleaseIndicated):  # Both sides asked at once. PS3.8 7.2.2.
+                self._association.send(ReleaseResponse())
+                event = self._association.next_event()
             if not isinstance(event, ReleaseConfirmed):
                 raise Corrupt(f"{type(event).__name__} came instead of the release of the association")
         finally:

@@ -31,7 +31,9 @@ class Transport:
         self._can_scatter = not self._is_tls and hasattr(connection, "recvmsg_into")
         self._has_kernel_timeout = not self._is_tls and sys.platform != "win32"
         self._timeout_seconds = 0.0
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with contextlib.suppress(OSError):  # The peer may be gone already; the first `receive` will tell.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if self._has_kernel_timeout:
             connection.setblocking(True)
 
