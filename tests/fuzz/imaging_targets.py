@@ -206,7 +206,7 @@ SEEDS: dict[str, list[bytes]] = {
         _items(b"", _STREAMS["decode_jpeg"][0], b"\xff\xd8\xff\0", b"12"),
         _items(_OFFSETS, b"abcd", b"efgh", b"ijkl"),
     ],
-    "imaging_private": [b"\x5a\x01\x02\xa5\xff\x00", b"\xa5\x05\x5a" + bytes(250)],
+    "imaging_private": [b"\x5a\x01\x02\xa5\xff\x00" * 2, b"\xa5\x05\x01" + bytes(250)],
     "imaging_headers": [stream for streams in _STREAMS.values() for stream in streams],
     **{f"imaging_{name}": streams for name, streams in _STREAMS.items()},
 }

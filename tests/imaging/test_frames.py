@@ -14,7 +14,7 @@ from hounsfield.dicom.part10 import read_head
 from hounsfield.imaging import fragments
 from hounsfield.imaging.description import describe, frame_count
 from hounsfield.imaging.fragments import Encapsulated, locate_frame
-from hounsfield.imaging.frames import NoPixelData, NoSuchFrame, read_frame
+from hounsfield.imaging.frames import NoPixelData, NoSuchFrame, count_frames, read_frame
 from hounsfield.imaging.limits import DEFAULT_LIMITS, Limits
 
 Make = Callable[..., bytes]
@@ -179,6 +179,31 @@ def test_impossible_descriptions_are_refused(
     data = make(np.zeros((4, 4), np.uint16), **attributes)
     with pytest.raises(error):
         describe(read_head(data).dataset)
+
+
+def test_no_more_frames_are_counted_than_the_bytes_could_hold(make: Make, wrap: Wrap) -> None:
+    image = np.zeros((4, 4), np.uint16)
+    for data, possible in (
+        (make(image.tobytes() * 3, like=image, NumberOfFrames=2**31 - 1), 3),
+        (make([b"12"] * 5, like=image, syntax="1.2.840.10008.1.2.4.70", NumberOfFrames=2**31 - 1), 500),
+    ):
+        assert 0 < count_frames(read_head(data), len(data)) <= possible
+    for frames in (1, 2, 5):
+        data = make(image.tobytes() * frames, like=image, NumberOfFrames=frames)
+        assert count_frames(read_head(data), len(data)) == frames
+    data = make([b"12"] * 5, like=image, syntax="1.2.840.10008.1.2.4.70", NumberOfFrames=5)
+    assert count_frames(read_head(data), len(data)) == 5
+    assert count_frames(read_head(data[: read_head(data).pixel_data_offset]), len(data)) == 0
+
+
+def test_sizes_written_as_wider_numbers_are_no_way_around_the_limits(make: Make) -> None:
+    data = make(np.zeros((4, 4), np.uint16))
+    rows = b"\x28\x00\x10\x00US\x02\x00\x04\x00"
+    for value in (0xFFFFFFFF, 0x10000, 0x10004):
+        wide = data.replace(rows, b"\x28\x00\x10\x00UL\x04\x00" + struct.pack("<I", value))
+        assert wide != data
+        with pytest.raises(errors.Corrupt):
+            read_frame(wide, read_head(wide), 1)
 
 
 def test_a_number_of_frames_left_out_or_zero_is_one(make: Make) -> None:

@@ -12,13 +12,14 @@ from hounsfield import errors
 from hounsfield.dicom.part10 import Head, read_whole
 from hounsfield.dicom.scan import Buffer
 from hounsfield.imaging import codecs
-from hounsfield.imaging.description import PixelDescription, describe
+from hounsfield.imaging.description import PixelDescription, describe, frame_count
 from hounsfield.imaging.elscint import COMPRESSION, find_private_pixels
 from hounsfield.imaging.fragments import Encapsulated, Span, locate_frame
 from hounsfield.imaging.limits import DEFAULT_LIMITS, Limits
 
 _EXTENDED_OFFSETS = 0x7FE00001
 _UNDEFINED_LENGTH = 0xFFFFFFFF
+_DEFLATE_EXPANSION = 1032  # RFC 1951 cannot make more of a byte
 _SUBSAMPLED = ("YBR_FULL_422", "YBR_PARTIAL_422")
 
 
@@ -62,6 +63,27 @@ class _Place:
 def has_frames(head: Head) -> bool:
     """Whether an instance has pixel data, standard or private."""
     return head.has_pixel_data or find_private_pixels(head.dataset) is not None
+
+
+def count_frames(head: Head, file_size: int) -> int:
+    """Count the frames of an instance whose file has `file_size` bytes; 0 without pixel data.
+
+    No more than its bytes could hold, whatever Number of Frames (0028,0008) claims: callers make lists of them.
+    """
+    if not has_frames(head):
+        return 0
+    declared = frame_count(head.dataset)
+    if declared == 1:
+        return 1
+    if head.pixel_data_length is None or head.pixel_data_offset is None:
+        return min(
+            declared, file_size * (1 if head.pixel_data_offset is not None else _DEFLATE_EXPANSION) // 8
+        )
+    try:
+        bits = native_frame_bits(describe(head.dataset, pixel_data_vr=head.pixel_data_vr or "OW"))
+    except (errors.Corrupt, errors.Unsupported):
+        bits = 8  # what cannot be shown can still be counted
+    return min(declared, 8 * min(head.pixel_data_length, file_size) // bits)
 
 
 def read_frame(

@@ -13,7 +13,7 @@ class Limits:
     fragments: int = 1 << 20
     """Most fragments walked when there is no offset table to jump by. PS3.5 A.4."""
 
-    image_pixels: int = 1 << 28
+    image_pixels: int = 1 << 26
     """Most pixels of an image resized for a caller."""
 
 

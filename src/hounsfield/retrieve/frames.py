@@ -11,7 +11,6 @@ from hounsfield.dicom.scan import Buffer
 from hounsfield.errors import NotFound
 from hounsfield.imaging import frames, render
 from hounsfield.imaging.decode import Pixels, decode
-from hounsfield.imaging.description import frame_count
 from hounsfield.imaging.display import read_display
 from hounsfield.imaging.frames import EncodedFrame
 from hounsfield.imaging.jpeg import QUALITY_DEFAULT, encode_jpeg
@@ -20,7 +19,7 @@ from hounsfield.imaging.pam import encode_pam
 from hounsfield.imaging.png import encode_png
 from hounsfield.imaging.render import AS_IT_IS, Box
 from hounsfield.index.attachments import Attachment
-from hounsfield.retrieve.datasets import read_instance
+from hounsfield.retrieve.datasets import read_instance_head
 from hounsfield.retrieve.files import find_dicom, plain_file, read_attachment
 
 # Below this, reading is cheaper than mapping and touching the pages one by one.
@@ -64,15 +63,15 @@ PREVIEW_PNG = ImageRequest()
 
 
 def count_frames(archive: Archive, public_id: str) -> int:
-    """How many frames an instance has; 0 without pixel data.
+    """How many frames an instance has, of those it claims to; 0 without pixel data.
 
     Raises
     ------
     NotFound
         If there is no such instance.
     """
-    head = read_instance(archive, public_id)
-    return frame_count(head.dataset) if frames.has_frames(head) else 0
+    attachment = find_dicom(archive, public_id)
+    return frames.count_frames(read_instance_head(archive, attachment), attachment.size)
 
 
 def read_frame(archive: Archive, public_id: str, number: int) -> EncodedFrame:
