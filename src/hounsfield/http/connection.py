@@ -14,10 +14,12 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from hounsfield.http import sendfile
 from hounsfield.http.asgi import Application
-from hounsfield.http.messages import Header, Request, Response
+from hounsfield.http.messages import FileBody, Header, Request, Response
 from hounsfield.http.options import HttpOptions
 from hounsfield.http.routing import Found
+from hounsfield.http.sendfile import FileSender
 
 _log = logging.getLogger("hounsfield.http")
 
@@ -87,6 +89,7 @@ def connection_class(application: Application, options: HttpOptions) -> type[asy
             self._head_bytes = 0
             self._is_in_head = True
             self._is_answered = False
+            self._sender: FileSender | None = None
 
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             super().connection_made(transport)  # type: ignore[arg-type]
@@ -94,6 +97,8 @@ def connection_class(application: Application, options: HttpOptions) -> type[asy
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._unwatch_head()
+            if self._sender is not None:
+                self._sender.close()
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
@@ -156,6 +161,8 @@ def connection_class(application: Application, options: HttpOptions) -> type[asy
                 return False
             is_modern = self.parser.get_http_version() != "1.0"
             keeps = is_modern and options.is_kept_alive and self.parser.should_keep_alive()
+            if isinstance(found, Response) and isinstance(found.body, FileBody):
+                return is_modern and self._send_cached(found, found.body, keeps)
             if isinstance(found, Response):
                 self._write(found, keeps)
             elif is_modern:
@@ -191,6 +198,35 @@ def connection_class(application: Application, options: HttpOptions) -> type[asy
             else:
                 self._stream(job, request, response)
 
+        def _send_cached(self, response: Response, body: FileBody, keeps: bool) -> bool:
+            """Send a file from the memory of the system; False, with nothing done, if that cannot be."""
+            if not sendfile.IS_POSSIBLE or self.scheme != "http" or self.transport.get_write_buffer_size():
+                return False
+            file = sendfile.open_cached(body)
+            if file is None:
+                return False
+            if self._sender is None:
+                shared = self.transport.get_extra_info("socket").fileno()
+                self._sender = FileSender(self.loop, shared, options.send_timeout_seconds)
+            job = _Job(keeps)
+            self.cycle = job  # type: ignore[assignment]
+            self.flow.pause_reading()
+
+            def done(is_sent: bool) -> None:
+                job.response_complete = True
+                if self.transport.is_closing():
+                    return
+                if not is_sent:
+                    self.transport.abort()
+                    return
+                self.flow.resume_reading()
+                if not job.keep_alive:
+                    self.transport.close()
+                self.on_response_complete()
+
+            self._sender.send(self._head(response, body.length), file, body, done)
+            return True
+
         def _stream(self, job: _Job, request: Request, response: Response) -> None:
             """Let uvicorn send what is too large for one piece."""
             cycle = RequestResponseCycle(
@@ -212,25 +248,29 @@ def connection_class(application: Application, options: HttpOptions) -> type[asy
             self._start_asgi_task(cycle, application.sending(request, response))  # type: ignore[arg-type]
 
         def _write(self, response: Response, keeps: bool) -> None:
+            body = response.body if isinstance(response.body, bytes) else b""
             try:
-                headers = blocks.block(response.headers)
+                head = self._head(response, len(body))
             except ValueError:
                 _log.exception("An answer cannot be sent")
-                response, headers = Response(500), blocks.block(())
-            body = response.body if isinstance(response.body, bytes) else b""
-            pieces = [STATUS_LINE[response.status]]
-            for name, value in self.server_state.default_headers:
-                pieces += (name, b": ", value, b"\r\n")
-            pieces.append(headers)
-            pieces.append(b"content-length: %d\r\n\r\n" % len(body))
+                head, body = self._head(Response(500), 0), b""
             if len(body) <= _JOINED_BYTES:
-                pieces.append(body)
-            self.transport.write(b"".join(pieces))
-            if len(body) > _JOINED_BYTES:
+                self.transport.write(head + body)
+            else:
+                self.transport.write(head)
                 self.transport.write(body)
             if not keeps:
                 self.transport.close()
             self.on_response_complete()
+
+        def _head(self, response: Response, length: int) -> bytes:
+            """The status line and headers."""
+            pieces = [STATUS_LINE[response.status]]
+            for name, value in self.server_state.default_headers:
+                pieces += (name, b": ", value, b"\r\n")
+            pieces.append(blocks.block(response.headers))
+            pieces.append(b"content-length: %d\r\n\r\n" % length)
+            return b"".join(pieces)
 
         def _watch_head(self) -> None:
             self._deadline = self.loop.call_later(options.request_timeout_seconds, self._too_slow)

@@ -13,13 +13,13 @@ from hounsfield.dicom.part10 import Head
 from hounsfield.dicom.tags import ITEM, Tag
 from hounsfield.errors import NotFound, Unsupported
 from hounsfield.http.errors import NoAnswer, ParameterOutOfRange
-from hounsfield.http.messages import Request, Response, answer_bytes, answer_json, answer_json_bytes
+from hounsfield.http.messages import FileBody, Request, Response, answer_bytes, answer_json, answer_json_bytes
 from hounsfield.http.routing import Route
 from hounsfield.rest.attachments import file_body
 from hounsfield.rest.door import Door
 from hounsfield.rest.formats import TagFormat, format_of, ignored_lengths, write_dataset
 from hounsfield.retrieve.datasets import read_instance, read_instance_head
-from hounsfield.retrieve.files import find_dicom
+from hounsfield.retrieve.files import find_dicom, plain_file
 
 _META_GROUP_LENGTH: Tag = 0x00020000
 _SOP_CLASS_UID: Tag = 0x00080016
@@ -30,7 +30,7 @@ _ENCAPSULATED_PDF_STORAGE = "1.2.840.10008.5.1.4.1.1.104.1"
 def routes(door: Door) -> list[Route]:
     """The routes of an instance's file and attributes."""
     return [
-        Route("GET", "/instances/{id}/file", partial(get_file, door)),
+        Route("GET", "/instances/{id}/file", partial(get_file, door), at_hand=partial(file_at_hand, door)),
         _tags_route(door, "/instances/{id}/tags", TagFormat.FULL),
         _tags_route(door, "/instances/{id}/simplified-tags", TagFormat.HUMAN),
         Route("GET", "/instances/{id}/header", partial(get_header, door)),
@@ -57,6 +57,17 @@ def get_file(door: Door, request: Request) -> Response:
         raise Unsupported("The DICOMweb form of a file is not available")
     filename = arguments.get("filename", f"{public_id}.dcm")
     return answer_bytes(file_body(door, attachment), "application/dicom", filename=filename)
+
+
+def file_at_hand(door: Door, request: Request) -> Response:
+    """The same if it lies in a file as it is; `NotFound` otherwise."""
+    if request.headers.get("accept", "").startswith("application/dicom+"):
+        raise NotFound
+    public_id = request.values["id"]
+    plain = plain_file(door.archive, find_dicom(door.archive, public_id))
+    if plain is None:
+        raise NotFound
+    return answer_bytes(FileBody(plain.path, 0, plain.size), "application/dicom", filename=f"{public_id}.dcm")
 
 
 def get_tags(door: Door, default: TagFormat, request: Request) -> Response:
