@@ -84,9 +84,9 @@ def test_siblings_share_their_parents(bench: Bench) -> None:
     bench.receive(make_file("P2", "9"))
     size += len(make_file("P2", "9"))
     assert counted(bench) == Totals(2, 3, 4, 5, size, size)
-    study = loaded(bench, Level.STUDY, identifiers().public_id(Level.STUDY))
-    assert study.children == sorted(identifiers(series=series).public_id(Level.SERIES) for series in "12")
-    assert study.parent == identifiers().public_id(Level.PATIENT)
+    found = loaded(bench, Level.STUDY, identifiers().public_id(Level.STUDY))
+    assert found.children == sorted(identifiers(series=series).public_id(Level.SERIES) for series in "12")
+    assert found.parent == identifiers().public_id(Level.PATIENT)
 
 
 def test_a_study_uid_under_two_patients_is_two_studies(bench: Bench) -> None:

@@ -103,7 +103,7 @@ def upload_zip(
         raise Corrupt("Cannot read this ZIP archive") from error
     with opened:
         for number, entry in enumerate(opened.infolist()):
-            if not entry.is_dir():
+            if not entry.filename.endswith("/"):  # `is_dir` fails on an empty name.
                 receipt = _upload_entry(intake, options, origin, opened, entry, number)
                 if receipt is not None:
                     yield receipt
