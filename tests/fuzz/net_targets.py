@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hounsfield.net.buffers import BufferBudget, BufferOptions, DataSetBuffer
 from hounsfield.net.dimse import CommandValue, decode_command, encode_command
+from hounsfield.net.indications import AssociateIndicated, LastFragmentReceived
 from hounsfield.net.items import UserInformation, read_user_information, write_user_information
 from hounsfield.net.pdu import (
     AnsweredContext,
@@ -17,7 +18,7 @@ from hounsfield.net.pdu import (
     fragment,
 )
 from hounsfield.net.reassembly import Reassembler
-from hounsfield.net.upper_layer import AssociateIndicated, LastFragmentReceived, PduLimits, UpperLayer
+from hounsfield.net.upper_layer import PduLimits, UpperLayer
 
 _REQUEST = AssociateRequest(
     "B", "A", (ProposedContext(1, "1.2", ("1.2.840.10008.1.2",)),), UserInformation(16384)

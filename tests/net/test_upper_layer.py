@@ -8,6 +8,17 @@ from hypothesis import strategies as st
 from hounsfield.errors import ArchiveError, BadRequest
 from hounsfield.net.buffers import BufferBudget, BufferOptions, DataSetBuffer
 from hounsfield.net.dimse import DATA_SET_FOLLOWS, NO_DATA_SET, CommandValue, encode_command
+from hounsfield.net.indications import (
+    Aborted,
+    AssociateConfirmed,
+    AssociateIndicated,
+    Close,
+    LastFragmentReceived,
+    ReleaseConfirmed,
+    ReleaseIndicated,
+    Transmit,
+    UpperLayerEvent,
+)
 from hounsfield.net.items import UserInformation
 from hounsfield.net.pdu import (
     Abort,
@@ -25,19 +36,7 @@ from hounsfield.net.pdu import (
 )
 from hounsfield.net.reassembly import Reassembler
 from hounsfield.net.state import TABLE, Action, Cause, State
-from hounsfield.net.upper_layer import (
-    Aborted,
-    AssociateConfirmed,
-    AssociateIndicated,
-    Close,
-    LastFragmentReceived,
-    PduLimits,
-    ReleaseConfirmed,
-    ReleaseIndicated,
-    Transmit,
-    UpperLayer,
-    UpperLayerEvent,
-)
+from hounsfield.net.upper_layer import PduLimits, UpperLayer
 
 REQUEST = AssociateRequest("B", "A", (ProposedContext(1, "1.2", ("1.2.840.10008.1.2",)),), UserInformation())
 ACCEPT = AssociateAccept("B", "A", (AnsweredContext(1, 0, "1.2.840.10008.1.2"),), UserInformation())

@@ -7,21 +7,20 @@ from itertools import chain
 from hounsfield.errors import Corrupt, PeerFailure, TimedOut
 from hounsfield.net.buffers import BufferBudget, DataSetBuffer, Payload
 from hounsfield.net.dimse import CommandSet, CommandValue, encode_command
+from hounsfield.net.indications import (
+    Aborted,
+    Close,
+    LastFragmentReceived,
+    ReleaseIndicated,
+    Transmit,
+    UpperLayerEvent,
+)
 from hounsfield.net.options import AssociationOptions
 from hounsfield.net.pdu import Abort, fragment
 from hounsfield.net.reassembly import Reassembler
 from hounsfield.net.state import State
 from hounsfield.net.transport import Transport
-from hounsfield.net.upper_layer import (
-    Aborted,
-    Close,
-    LastFragmentReceived,
-    Primitive,
-    ReleaseIndicated,
-    Transmit,
-    UpperLayer,
-    UpperLayerEvent,
-)
+from hounsfield.net.upper_layer import Primitive, UpperLayer
 from hounsfield.store.spool import Buffer, Spool
 
 _LONGEST_SENT_PDU = 1 << 18

@@ -15,6 +15,7 @@ from hounsfield.net.dimse import (
     CommandValue,
     Status,
 )
+from hounsfield.net.indications import AssociateIndicated
 from hounsfield.net.messages import (
     Request,
     Response,
@@ -27,7 +28,6 @@ from hounsfield.net.messages import (
 )
 from hounsfield.net.negotiation import Acceptance, Policy, Refusal, answer
 from hounsfield.net.pdu import Abort, AbortReason, AbortSource, AssociateReject, ReleaseResponse
-from hounsfield.net.upper_layer import AssociateIndicated
 
 _log = logging.getLogger("hounsfield.dicom")
 

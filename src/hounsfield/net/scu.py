@@ -18,6 +18,7 @@ from hounsfield.net.dimse import (
     CommandSet,
     CommandValue,
 )
+from hounsfield.net.indications import AssociateConfirmed, ReleaseConfirmed, ReleaseIndicated
 from hounsfield.net.items import (
     AsynchronousWindow,
     ExtendedNegotiation,
@@ -37,7 +38,6 @@ from hounsfield.net.pdu import (
     ReleaseResponse,
 )
 from hounsfield.net.transport import Transport
-from hounsfield.net.upper_layer import AssociateConfirmed, ReleaseConfirmed, ReleaseIndicated
 from hounsfield.store.spool import Buffer, Spool
 
 VERIFICATION_SOP_CLASS_UID = "1.2.840.10008.1.1"
