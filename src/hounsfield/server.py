@@ -18,7 +18,7 @@ from types import FrameType
 from hounsfield import __version__
 from hounsfield.archive import Archive
 from hounsfield.config import records
-from hounsfield.config.configuration import Configuration
+from hounsfield.config.configuration import Configuration, has_changed, load
 from hounsfield.config.flags import Flags
 from hounsfield.config.modalities import Modality
 from hounsfield.config.system import rest_options
@@ -64,7 +64,7 @@ class Running:
 
 
 def run(configuration: Configuration, flags: Flags) -> int:
-    """Serve until told to stop; the exit status is returned.
+    """Serve until told to stop; the exit status is returned. SIGHUP reads the configuration again and starts anew.
 
     Raises
     ------
@@ -72,13 +72,17 @@ def run(configuration: Configuration, flags: Flags) -> int:
         If the server cannot start.
     """
     del flags  # Jobs and upgrades of the index come with the rooms that have them.
-    stopping = threading.Event()
-    with _signals(stopping), serve(configuration) as running:
-        _announce(configuration, running)
-        stopping.wait()
-        _log.warning("Hounsfield is stopping")
-    _log.warning("Hounsfield has stopped")
-    return 0
+    while True:
+        wish = _Wish()
+        with _signals(wish), serve(configuration) as running:
+            _announce(configuration, running)
+            wish.wait()
+            _log.warning("Hounsfield is stopping")
+        _log.warning("Hounsfield has stopped")
+        if not wish.is_restart:
+            return 0
+        if has_changed(configuration):
+            configuration = load(configuration.origin)
 
 
 @contextmanager
@@ -299,18 +303,48 @@ def _announce(configuration: Configuration, running: Running) -> None:
         sys.stdout.flush()
 
 
+class _Wish:
+    """What a signal asked for."""
+
+    def __init__(self) -> None:
+        self.is_restart = False
+        self._is_made = threading.Event()
+
+    def make(self, *, restart: bool) -> None:
+        """Ask for the end of this run."""
+        self.is_restart = restart
+        self._is_made.set()
+
+    def wait(self) -> None:
+        """Wait until something is asked for."""
+        self._is_made.wait()
+
+    @property
+    def is_made(self) -> bool:
+        """Whether something was asked for."""
+        return self._is_made.is_set()
+
+
 @contextmanager
-def _signals(stopping: threading.Event) -> Iterator[None]:
-    """Ask for a clean stop on SIGINT and SIGTERM; a second signal ends at once."""
+def _signals(wish: _Wish) -> Iterator[None]:
+    """A clean stop on SIGINT and SIGTERM, at once if asked twice; on SIGHUP a new start."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         del frame
-        if stopping.is_set():
+        if wish.is_made:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
-        stopping.set()
+        wish.make(restart=False)
 
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    def restart(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if not wish.is_made:
+            wish.make(restart=True)
+
+    handlers = {signal.SIGINT: stop, signal.SIGTERM: stop}
+    if sys.platform != "win32":
+        handlers[signal.SIGHUP] = restart
+    previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:

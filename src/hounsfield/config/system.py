@@ -8,7 +8,7 @@ from hounsfield.config import records
 from hounsfield.config.configuration import Configuration
 from hounsfield.rest.door import RestOptions
 
-_LIBRARIES = ("httptools", "imagecodecs", "numpy", "orjson", "pydicom", "uvicorn", "uvloop")
+_LIBRARIES = ("httptools", "imagecodecs", "numpy", "orjson", "uvicorn", "uvloop")
 
 
 def rest_options(configuration: Configuration) -> RestOptions:
@@ -28,7 +28,7 @@ def rest_options(configuration: Configuration) -> RestOptions:
         database_server_identifier=_server_identifier(configuration),
         maximum_storage_size_mb=configuration.integer("MaximumStorageSize"),
         maximum_patient_count=configuration.integer("MaximumPatientCount"),
-        maximum_storage_mode=configuration.text("MaximumStorageMode"),
+        maximum_storage_mode=records.ingest(configuration).maximum_storage_mode.value,
         default_retrieve_method=configuration.text("DicomDefaultRetrieveMethod"),
         is_patient_level_enabled=configuration.boolean("PatientLevelEnabled"),
         is_read_only=configuration.boolean("ReadOnly"),

@@ -53,7 +53,7 @@ DICOM_SERVER = Section(
         Option(
             "MaximumPduLength",
             Kind.COUNT,
-            16384,
+            131072,
             "Largest packet (P-DATA-TF PDU) we ask others to send.",
             unit="bytes",
             minimum=4096,
