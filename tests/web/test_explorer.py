@@ -209,6 +209,12 @@ def test_deep_links_and_the_tags_of_an_instance_work(page: Page, server_url: str
     expect(page.locator("tbody tr")).to_have_count(1)
     expect(page.locator("tbody")).to_contain_text("ACC-EXP-1")
 
+    # Addresses of the older pages open the new ones.
+    new = page.url
+    page.goto(f"{server_url}/app/explorer.html#instance?uuid={new.rpartition('/')[2]}")
+    expect(page).to_have_url(new)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Instance")
+
 
 def test_the_theme_is_remembered(page: Page, server_url: str) -> None:
     page.emulate_media(color_scheme="light")

@@ -43,6 +43,14 @@ function current(): Route {
 
 export const route = shallowRef<Route>({ name: "studies", search: "" });
 
+/** Where the study list was left, filters included: what "Studies" leads back to. */
+export const listPath = shallowRef("");
+
+function arrive(): void {
+  route.value = current();
+  if (route.value.name === "studies") listPath.value = route.value.search && `filtered-studies${route.value.search}`;
+}
+
 export function href(path: string): string {
   return new URL(path, appRoot).href;
 }
@@ -52,17 +60,17 @@ export function navigate(path: string, options: { replace?: boolean } = {}): voi
   const address = path === "" ? appRoot : href(path);
   if (options.replace) window.history.replaceState(null, "", address);
   else if (address !== window.location.href) window.history.pushState(null, "", address);
-  route.value = current();
+  arrive();
 }
 
 /** Follow the browser's own back and forward, and open what an old link names. */
 export function start(): void {
   const old = fromHash(window.location.hash);
   if (old) navigate(old, { replace: true });
-  window.addEventListener("popstate", () => (route.value = current()));
+  window.addEventListener("popstate", arrive);
   window.addEventListener("hashchange", () => {
     const target = fromHash(window.location.hash);
     if (target) navigate(target, { replace: true });
   });
-  route.value = current();
+  arrive();
 }

@@ -10,12 +10,9 @@ const PAGE = 50;
 /** Above this many rows a refresh would cost more than it tells. */
 const MAX_REFRESH = 300;
 
-/** Changes that alter what the list shows. */
-const TELLING = new Set(["NewStudy", "NewSeries", "StableStudy", "UpdatedMetadata", "Deleted"]);
-
-export function isTelling(changes: Change[]): boolean {
-  return changes.some(({ ChangeType }) => TELLING.has(ChangeType));
-}
+/** Changes that alter what the list shows; the counts that new instances alter may lag behind. */
+const TELLING = new Set(["NewStudy", "NewSeries", "StableStudy", "Deleted"]);
+const LAG_MS = 10_000;
 
 export function useStudyList() {
   const studies = shallowRef<Study[]>([]);
@@ -73,9 +70,17 @@ export function useStudyList() {
     }
   }
 
+  let refreshed = 0;
+
+  function heed(changes: Change[]): void {
+    const isTelling = changes.some(({ ChangeType }) => TELLING.has(ChangeType));
+    if (isTelling || Date.now() - refreshed > LAG_MS) void refresh();
+  }
+
   /** Read again what is shown, without letting the reader wait or lose their place. */
   async function refresh(): Promise<void> {
     if (state.value !== "ready" || studies.value.length > MAX_REFRESH) return;
+    refreshed = Date.now();
     const { signal } = abort;
     const limit = Math.max(PAGE, studies.value.length);
     try {
@@ -99,5 +104,5 @@ export function useStudyList() {
     state.value = "error";
   }
 
-  return { studies, state, error, isComplete, count, fresh, search, more, refresh };
+  return { studies, state, error, isComplete, count, fresh, search, more, refresh, heed };
 }
