@@ -150,13 +150,11 @@ def _deepest(
 ) -> tuple[_Routes, tuple[str, ...]] | None:
     """The routes at the end of `parts` and the names below it, a literal tried before a capture."""
     if at == len(parts):
-        names = tuple(node.children)
-        if node.routes or names:
-            return node.routes, names
-        if node.rest:
+        if node.rest and not node.routes:
             captured.append("")
             return node.rest, ()
-        return None
+        names = tuple(node.children)
+        return (node.routes, names) if node.routes or names else None
     child = node.children.get(parts[at])
     if child is not None:
         found = _deepest(child, parts, at + 1, captured)
