@@ -177,7 +177,7 @@ def part10(dataset: Dataset, transfer_syntax: str = EXPLICIT) -> bytes:
         dataset = dataset.copy()
         dataset.PixelData = np.frombuffer(dataset.PixelData, "<u2").byteswap().tobytes()
     output = BytesIO()
-        pydicom.dcmwrite(output, dataset, enforce_file_format=True)
+    pydicom.dcmwrite(output, dataset, enforce_file_format=True)
     return output.getvalue().replace(known.encode(), transfer_syntax.encode(), 1)
 
 
