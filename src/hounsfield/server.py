@@ -4,6 +4,7 @@ Start: index and storage area, recovery, threads, doors. Stop: doors first, so t
 finished, then the threads, then what they work on.
 """
 
+import gc
 import logging
 import signal
 import ssl
@@ -76,6 +77,7 @@ def run(configuration: Configuration, flags: Flags) -> int:
         wish = _Wish()
         with _signals(wish), serve(configuration) as running:
             _announce(configuration, running)
+            _settle_memory()
             wish.wait()
             _log.warning("Hounsfield is stopping")
         _log.warning("Hounsfield has stopped")
@@ -284,6 +286,12 @@ def _https(configuration: Configuration) -> TlsOptions | None:
             else None
         ),
     )
+
+
+def _settle_memory() -> None:
+    """What the start made lives until the end: the garbage collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _announce(configuration: Configuration, running: Running) -> None:

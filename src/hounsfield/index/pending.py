@@ -1,7 +1,7 @@
 """Writing what a transaction gathered: counters, and the dates of the resources it touched."""
 
 from hounsfield.dicom.levels import Level
-from hounsfield.index.database import Pending, Transaction
+from hounsfield.index.database import TOTALS, Pending, Transaction
 
 TABLES = ("patients", "studies", "series", "instances")
 """The table of each level."""
@@ -9,11 +9,8 @@ TABLES = ("patients", "studies", "series", "instances")
 
 def flush(tx: Transaction, pending: Pending) -> None:
     """Write `pending`, last thing before the commit."""
-    changes = [f"{name} = {name} + {int(amount)}" for name, amount in pending.totals.items() if amount]
-    if pending.last_change:
-        changes.append(f"last_change = {int(pending.last_change)}")
-    if changes:
-        tx.run(f"UPDATE totals SET {', '.join(sorted(changes))}")
+    if pending.totals or pending.last_change:
+        tx.run(_ADD, *(pending.totals.get(name, 0) for name in TOTALS), pending.last_change, pending.last_change)
     for (level, resource), date in pending.updated.items():
         tx.run(f"UPDATE {TABLES[level]} SET last_update = ? WHERE id = ?", date, resource)
     for (level, resource), (date, now_ns) in pending.received.items():
@@ -22,6 +19,10 @@ def flush(tx: Transaction, pending: Pending) -> None:
             tx.run(_MAKE_NEWEST, now_ns, resource)
 
 
+_ADD = (
+    f"UPDATE totals SET {', '.join(f'{name} = {name} + ?' for name in TOTALS)},"
+    " last_change = CASE WHEN last_change < ? THEN ? ELSE last_change END"
+)
 _RECEIVED = tuple(
     f"UPDATE {table} SET last_update = ?, received_ns = ?, is_stable = 0 WHERE id = ?" for table in TABLES
 )
