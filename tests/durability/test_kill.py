@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 from random import Random
 
-import instances
 import pytest
-from servers import RunningServer, start
+from tests import instances
+from tests.servers import RunningServer, start
 
 from hounsfield.errors import ArchiveError
 from hounsfield.net.options import AssociationOptions
@@ -132,12 +132,12 @@ def test_no_kill_loses_or_changes_what_was_acknowledged(tmp_path: Path) -> None:
         server = start(tmp_path, {"StableAge": 1})
         _check(server, sent, stored, to_delete, gone)
         if kill == _KILLS:
-            count = server.json("/statistics")["CountInstances"]  # type: ignore[index]
+            count = server.json("/statistics")["CountInstances"]
             assert server.stop() == 0
             assert _orphans(tmp_path, count) == 0
             return
         if number > 2_000:  # Keep the check short: begin anew on the same server.
-            for patient in server.json("/patients"):  # type: ignore[attr-defined]
+            for patient in server.json("/patients"):
                 assert server.request("DELETE", f"/patients/{patient}")[0] == 200
             sent, stored, to_delete, gone, number = {}, set(), set(), set(), 0
         load = _Load(server, number, random)

@@ -15,12 +15,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
-import instances
 import pytest
-from power_cut import Disk, Entry, Op, read_log
-from servers import RunningServer, start
+from tests import instances
+from tests.durability.power_cut import Disk, Entry, Op, read_log
+from tests.servers import RunningServer, start
 
 from hounsfield.archive import Archive
+from hounsfield.dicom.identifiers import PublicId
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.main_tags import DEFAULT_MAIN_TAGS
 from hounsfield.events import EventBus
@@ -74,7 +75,7 @@ def _post(server: RunningServer, number: int, version: int = 0) -> None:
 class _Promises:
     """What the server had promised at a moment of the log, by the bytes it sent."""
 
-    def __init__(self, deletions: list[str]) -> None:
+    def __init__(self, deletions: list[PublicId]) -> None:
         self.stored: set[str] = set()
         self.deleted: set[str] = set()
         self.to_delete = set(deletions)
@@ -92,7 +93,7 @@ class _Promises:
         return False
 
 
-def _survivors(folder: Path) -> dict[str, bytes]:
+def _survivors(folder: Path) -> dict[PublicId, bytes]:
     """Start on what survived, as a server does, and read every instance back."""
     database = SqliteDatabase(folder / "hounsfield.db")
     area = FilesystemArea(folder, batch=2)
@@ -115,7 +116,7 @@ def _survivors(folder: Path) -> dict[str, bytes]:
 
 
 def _check(
-    disk: Disk, promises: _Promises, valid: dict[str, set[bytes]], scratch: Path, random: Random | None
+    disk: Disk, promises: _Promises, valid: dict[PublicId, set[bytes]], scratch: Path, random: Random | None
 ) -> None:
     shutil.rmtree(scratch, ignore_errors=True)
     disk.surviving(scratch, random)
@@ -132,7 +133,7 @@ def _check(
 
 
 def _replay(
-    folder: Path, valid: dict[str, set[bytes]], deletions: list[str], scratch: Path, seed: int
+    folder: Path, valid: dict[PublicId, set[bytes]], deletions: list[PublicId], scratch: Path, seed: int
 ) -> int:
     """Cut the power after each entry that changes what is durable or promised; the number of cuts."""
     promises = _Promises(deletions)

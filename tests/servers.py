@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 _PATIENCE_SECONDS = 60
 
@@ -31,22 +33,37 @@ class RunningServer:
     http_port: int
     dicom_port: int
     log: Path
+    tls: ssl.SSLContext | None = None
 
-    def request(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | IO[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, bytes]:
         """One request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=_PATIENCE_SECONDS)
+        connection = self._connection()
         try:
-            connection.request(method, path, body)
+            connection.request(method, path, body, headers or {})
             answer = connection.getresponse()
             return answer.status, answer.read()
         finally:
             connection.close()
 
-    def json(self, path: str) -> object:
-        """What a GET answers."""
-        status, body = self.request("GET", path)
-        assert status == 200, (path, status, body[:300])
-        return json.loads(body)
+    def _connection(self) -> http.client.HTTPConnection:
+        if self.tls is None:
+            return http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=_PATIENCE_SECONDS)
+        return http.client.HTTPSConnection(
+            "127.0.0.1", self.http_port, timeout=_PATIENCE_SECONDS, context=self.tls
+        )
+
+    def json(self, path: str, question: object = None) -> Any:
+        """What a GET answers, or a POST of `question`."""
+        body = None if question is None else json.dumps(question).encode()
+        status, answer = self.request("GET" if body is None else "POST", path, body)
+        assert status == 200, (path, status, answer[:300])
+        return json.loads(answer)
 
     def kill(self) -> None:
         """SIGKILL, to the whole group."""
@@ -64,8 +81,9 @@ def start(
     options: Mapping[str, object] | None = None,
     environment: Mapping[str, str] | None = None,
     storage: str = "storage",
+    tls: ssl.SSLContext | None = None,
 ) -> RunningServer:
-    """Start a server on `folder`/`storage`, and wait until it answers."""
+    """Start a server on `folder`/`storage`, and wait until it answers; `tls` is how to speak to it."""
     http_port, dicom_port = free_port(), free_port()
     configuration = folder / "hounsfield.json"
     chosen = {
@@ -85,11 +103,11 @@ def start(
             start_new_session=True,
             env={**os.environ, **(environment or {})},
         )
-    server = RunningServer(process, http_port, dicom_port, log)
+    server = RunningServer(process, http_port, dicom_port, log, tls)
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
-            if server.request("GET", "/system")[0] == 200:
+            if server.request("GET", "/system")[0] in (200, 401):
                 return server
         except OSError:
             pass
@@ -99,9 +117,11 @@ def start(
 
 
 @contextmanager
-def running(folder: Path, options: Mapping[str, object] | None = None) -> Iterator[RunningServer]:
+def running(
+    folder: Path, options: Mapping[str, object] | None = None, *, tls: ssl.SSLContext | None = None
+) -> Iterator[RunningServer]:
     """A server for the length of a block, stopped cleanly."""
-    server = start(folder, options)
+    server = start(folder, options, tls=tls)
     try:
         yield server
     finally:
