@@ -266,6 +266,28 @@ def test_the_body_of_a_get_is_ignored(house: House, target: str) -> None:
     connection.close()
 
 
+@pytest.mark.parametrize("size", [3, 5 * 1024 * 1024])
+def test_the_body_of_a_get_that_stands_for_a_put_is_read(house: House, size: int) -> None:
+    for target, headers in (("/length", {"X-HTTP-Method-Override": "PUT"}), ("/length?_method=put", {})):
+        response, body = house.ask("GET", target, bytes(size), headers)
+        assert (response.status, orjson.loads(body)[0]) == (200, size)
+
+
+def test_an_empty_expectation_is_none(house: House) -> None:
+    assert house.ask("POST", "/echo", b"abc", {"Expect": ""})[1] == b"abc"
+
+
+def test_a_slow_small_body_is_taken_while_it_keeps_its_pace(build: Build) -> None:
+    house = build(replace(OPTIONS, request_timeout_seconds=0.1))
+    with socket.create_connection((HOST, house.port), timeout=5) as connection:
+        connection.sendall(b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n")
+        for _ in range(10):
+            connection.sendall(bytes(500))
+            time.sleep(0.03)
+        received = connection.recv(1000)
+    assert received.endswith(b'[5000,"bytes"]')
+
+
 def test_an_absolute_target_is_understood(house: House) -> None:
     received = house.raw(b"GET http://x/system HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert received.startswith(b"HTTP/1.1 200")

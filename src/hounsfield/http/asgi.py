@@ -95,7 +95,7 @@ class Application:
                 self._pool.submit(request.body.close)
 
     def admit(self, request: Request) -> Response | Found | None:
-        """A GET's answer if it takes no thread, or what to `run` in one: for servers that can do without ASGI.
+        """The answer to a head, if it takes no thread, or what to `run` in one: for servers that can do without ASGI.
 
         None, and nothing has happened, if only ASGI can tell.
         """
@@ -107,7 +107,7 @@ class Application:
         request.username = admitted
         found = find(self._dispatcher, request)
         if isinstance(found, Response) or request.method != "GET":
-            return found if isinstance(found, Response) else None
+            return found
         return self._at_once(request, found) or found
 
     def _at_once(self, request: Request, found: Found) -> Response | None:

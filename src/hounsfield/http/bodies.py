@@ -19,7 +19,7 @@ from hounsfield.store.spool import Spool, SpoolFile
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 # A client must keep this pace on average, or it is taken for one that only wants to occupy us.
-_SLOWEST_BYTES_PER_SECOND = 1024
+SLOWEST_BYTES_PER_SECOND = 1024
 _WRITE_SIZE = 1024 * 1024
 CHUNK_SIZE = 4 * 1024 * 1024
 _SMALLEST_CHUNK = 256 * 1024
@@ -52,7 +52,7 @@ async def receive_body(receive: Receive, spool: Spool, pool: Executor, options: 
     size = 0
     try:
         while True:
-            deadline = started + options.request_timeout_seconds + size / _SLOWEST_BYTES_PER_SECOND
+            deadline = started + options.request_timeout_seconds + size / SLOWEST_BYTES_PER_SECOND
             patience = min(options.request_timeout_seconds, deadline - time.monotonic())
             message = await _next_message(receive, patience)
             chunk: bytes = message.get("body", b"")
