@@ -1,11 +1,11 @@
 """Any bytes for the parsers of the network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hounsfield.net.buffers import BufferBudget, BufferOptions, DataSetBuffer
 from hounsfield.net.dimse import CommandValue, decode_command, encode_command
-from hounsfield.net.indications import AssociateIndicated, LastFragmentReceived
+from hounsfield.net.indications import AssociateIndicated, LastFragmentReceived, UpperLayerEvent
 from hounsfield.net.items import UserInformation, read_user_information, write_user_information
 from hounsfield.net.pdu import (
     AnsweredContext,
@@ -43,12 +43,36 @@ def read_pdu(data: bytes) -> None:
 
 def hear_association(data: bytes) -> None:
     """What a peer may send, from the first byte of its connection on."""
+    _hear(lambda layer: layer.receive(data))
+
+
+def hear_at_once(data: bytes) -> None:
+    """First byte: how many bytes come at a time; they are put wherever the layer wants them."""
+    _hear(lambda layer: _fill(layer, memoryview(data)[1:], data[0] + 1 if data else 1))
+
+
+def _fill(layer: UpperLayer, data: memoryview, most: int) -> Iterator[UpperLayerEvent]:
+    while True:
+        while (event := layer.next_event()) is not None:
+            yield event
+        if not data:
+            return
+        rest, count = data[:most], 0
+        for view in layer.wanted():
+            piece = rest[count : count + len(view)]
+            view[: len(piece)] = piece
+            count += len(piece)
+        layer.filled(count)
+        data = data[count:]
+
+
+def _hear(listen: Callable[[UpperLayer], Iterator[UpperLayerEvent]]) -> None:
     budget = BufferBudget(1 << 20)
     buffer = DataSetBuffer(BufferOptions(1 << 16, 1 << 16), budget, None)
     sink = Reassembler(buffer, 65536)
     layer = UpperLayer(sink, PduLimits(), is_requester=False)
     try:
-        for event in layer.receive(data):
+        for event in listen(layer):
             if isinstance(event, AssociateIndicated):
                 layer.send(_ACCEPT)
             elif isinstance(event, LastFragmentReceived) and event.is_command:
@@ -89,12 +113,14 @@ _PDUS = [_capture(path) for path in sorted(_CAPTURES.glob("*.hex"))] + [
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "pdu": read_pdu,
     "association": hear_association,
+    "association_at_once": hear_at_once,
     "command_set": read_command,
     "user_information": read_information,
 }
 SEEDS: dict[str, list[bytes]] = {
     "pdu": [pdu[:1] + pdu[6:] for pdu in _PDUS],
     "association": [_conversation(), *_PDUS],
+    "association_at_once": [bytes([most]) + _conversation() for most in (11, 100, 255)],
     "command_set": [
         encode_command(_COMMAND),
         encode_command({"AttributeIdentifierList": (1, 2), "Status": 0}),

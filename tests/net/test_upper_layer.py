@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hounsfield.errors import ArchiveError, BadRequest
+from hounsfield.errors import ArchiveError, BadRequest, Corrupt
 from hounsfield.net.buffers import BufferBudget, BufferOptions, DataSetBuffer
 from hounsfield.net.dimse import DATA_SET_FOLLOWS, NO_DATA_SET, CommandValue, encode_command
 from hounsfield.net.indications import (
@@ -313,6 +313,74 @@ def test_filling_the_wanted_buffers_gives_the_same_events(
         side.layer.filled(count)
         stream = stream[count:]
     assert events == expected
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 50), st.integers(0, 900)), min_size=1, max_size=4),
+    st.lists(st.integers(1, 700), min_size=1, max_size=5),
+    st.sampled_from([0, 7]),
+)
+def test_equal_pdus_received_many_at_once_are_put_together(
+    messages: list[tuple[int, int]], lengths: list[int], reserved: int
+) -> None:
+    """Fragments of one length, messages following each other without a pause."""
+    stream, expected = encode(REQUEST), list[Told]()
+    for number, (step, size) in enumerate(messages):
+        command: dict[str, CommandValue] = {"CommandField": 1, "MessageID": number, "CommandDataSetType": 0}
+        payload = bytes((number * 7 + index) % 251 for index in range(size))
+        pdus = [*fragment(1, encode_command(command), is_command=True, maximum_length=200)]
+        pdus += fragment(1, payload, is_command=False, maximum_length=step + 6)
+        stream += b"".join(header[:1] + bytes([reserved]) + header[2:] + bytes(body) for header, body in pdus)
+        expected += [("command", {"CommandGroupLength": 30, **command}), ("data set", payload)]
+    stream += encode(ReleaseRequest())
+    side, events, index = Side(), list[Told](), 0
+    while True:
+        events += _hear_all(side, b"")
+        if not stream:
+            break
+        rest = stream[: lengths[index % len(lengths)]]
+        count = 0
+        for view in side.layer.wanted():
+            piece = rest[: len(view)]
+            view[: len(piece)] = piece
+            count += len(piece)
+            rest = rest[len(piece) :]
+        side.layer.filled(count)
+        stream, index = stream[count:], index + 1
+    assert events == [AssociateIndicated(REQUEST), *expected, ReleaseIndicated()]
+
+
+@pytest.mark.parametrize("what", ["context", "kind", "length", "type"])
+def test_a_wrong_pdu_amid_equal_ones_is_noticed_wherever_it_comes(what: str) -> None:
+    command: dict[str, CommandValue] = {"CommandField": 1, "MessageID": 1, "CommandDataSetType": 0}
+    pdus = [
+        b"".join(pdu) for pdu in fragment(1, encode_command(command), is_command=True, maximum_length=200)
+    ]
+    good = bytes.fromhex("04 00 00000010 0000000c 01 00") + bytes(range(10))
+    changes = {"context": (10, 3), "kind": (11, 1), "length": (9, 99), "type": (0, 0x44)}
+    position, value = changes[what]
+    bad = good[:position] + bytes([value]) + good[position + 1 :]
+    for before in range(2, 14):
+        side = established()
+        stream = b"".join((*pdus, *[good] * before, bad, *[good] * 9))
+        with pytest.raises(ArchiveError):
+            for event in _feed_all(side, stream):
+                if isinstance(event, Aborted):
+                    raise Corrupt(event.detail)
+
+
+def _feed_all(side: Side, stream: bytes) -> Iterator[Told]:
+    """As much at once as the layer wants."""
+    while stream:
+        yield from side.hear(b"")
+        count = 0
+        for view in side.layer.wanted():
+            piece = stream[count : count + len(view)]
+            view[: len(piece)] = piece
+            count += len(piece)
+        side.layer.filled(count)
+        stream = stream[count:]
+    yield from side.hear(b"")
 
 
 @given(st.binary(max_size=400), st.booleans())

@@ -45,6 +45,7 @@ from hounsfield.net.pdu import (
     decode,
     encode,
 )
+from hounsfield.net.run_ahead import MOST_PDUS, RunAhead
 from hounsfield.net.state import NEXT_STATE, TABLE, Action, Cause, State
 from hounsfield.store.spool import Buffer
 
@@ -137,6 +138,14 @@ class UpperLayer:
         """Bytes still to come of a P-DATA-TF PDU after the current fragment."""
         self._context_id = 0
         self._control = 0
+        self._length = 0
+        self._header = b""
+        self._is_repeating = False
+        """Whether the current fragment has the same header as the one before, and is worth to run ahead from."""
+        self._ahead = RunAhead()
+        self._is_ahead = False
+        self._overrun = memoryview(b"")
+        """Bytes that were received but not where they belong; they are read before any others."""
         if not is_requester:
             self._move(Cause.CONNECTION_INDICATED)
 
@@ -178,14 +187,19 @@ class UpperLayer:
     @property
     def is_amid_message(self) -> bool:
         """Whether a PDU or a header has begun to come in."""
-        return self._phase is not _Phase.HEADER or self._head_length > 0
+        return self._phase is not _Phase.HEADER or self._head_length > 0 or len(self._overrun) > 0
 
     # Receiving.
 
     def wanted(self) -> list[memoryview]:
         """The buffers to fill next, in this order; none of them is empty."""
         if self._phase is _Phase.FRAGMENT:
-            self._space = space = self._sink.space(self._remaining)
+            ahead = MOST_PDUS * self._length if self._is_repeating else 0
+            space = self._sink.space(self._remaining + ahead)
+            self._is_ahead = len(space) > self._remaining
+            if self._is_ahead:
+                return self._ahead.lay_out(self._header, self._length, space, self._remaining)
+            self._space = space
             if len(space) < self._remaining:
                 return [space]
             return [space, self._head if self._pdu_remaining == 0 else self._head[: VALUE_HEADER.size]]
@@ -199,7 +213,12 @@ class UpperLayer:
 
     def filled(self, count: int) -> None:
         """So many bytes have come into the buffers last `wanted`."""
-        if self._phase is _Phase.FRAGMENT:
+        if self._is_ahead:
+            self._is_ahead = False
+            stored, self._remaining, overrun = self._ahead.settle(count)
+            self._sink.filled(stored)
+            self._overrun = memoryview(overrun)
+        elif self._phase is _Phase.FRAGMENT:
             stored = min(count, len(self._space))
             self._sink.filled(stored)
             self._remaining -= stored
@@ -223,7 +242,9 @@ class UpperLayer:
         """
         while not self._events:
             if not self._STEPS[self._phase](self):
-                return None
+                if not self._overrun:
+                    return None
+                self._overrun = self._put(self._overrun)
         return self._events.popleft()
 
     def receive(self, data: Buffer) -> Iterator[UpperLayerEvent]:
@@ -234,11 +255,15 @@ class UpperLayer:
                 yield event
             if not view:
                 return
-            target = self.wanted()[0]
-            count = min(len(target), len(view))
-            target[:count] = view[:count]
-            self.filled(count)
-            view = view[count:]
+            view = self._put(view)
+
+    def _put(self, view: memoryview) -> memoryview:
+        """Copy the first bytes of `view` to where they are wanted; the rest of it."""
+        target = self.wanted()[0]
+        count = min(len(target), len(view))
+        target[:count] = view[:count]
+        self.filled(count)
+        return view[count:]
 
     def _drop_head(self, count: int) -> None:
         """Forget the first `count` bytes of the header buffer."""
@@ -251,6 +276,9 @@ class UpperLayer:
         if self._head_length < HEADER.size:
             return False
         kind, _, length = HEADER.unpack_from(self._head)
+        header = bytes(self._head) if self._head_length == _DATA_HEADERS_LENGTH else b""
+        self._is_repeating = header == self._header != b""
+        self._header = header
         self._drop_head(HEADER.size)
         if kind == PduType.DATA_TF:
             self._begin_data(length)
@@ -307,7 +335,10 @@ class UpperLayer:
         if length < 2 or self._pdu_remaining < 0 or 0 < self._pdu_remaining < VALUE_HEADER.size:
             self._refuse(f"A presentation data value of {length} bytes does not fit its PDU")
             return True
-        self._context_id, self._control, self._remaining = context_id, control, length - 2
+        self._context_id, self._control = context_id, control
+        self._length = self._remaining = length - 2
+        # Only a fragment that fills its PDU, and is neither of a command nor the last one.
+        self._is_repeating &= control == 0 and self._pdu_remaining == 0 and length > 2
         self._phase = _Phase.FRAGMENT
         self._sink.begin(context_id, bool(control & IS_COMMAND), self._remaining)
         return True
