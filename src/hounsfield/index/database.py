@@ -100,6 +100,10 @@ class Database(Protocol):
         """Make everything committed so far durable; how many times that was done in the life of the index."""
         ...
 
+    def maintain(self) -> None:
+        """Do what can wait until nothing much happens; others may read and write meanwhile."""
+        ...
+
     def close(self) -> None:
         """Finish what was begun and release the database."""
         ...

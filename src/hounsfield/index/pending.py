@@ -10,7 +10,9 @@ TABLES = ("patients", "studies", "series", "instances")
 def flush(tx: Transaction, pending: Pending) -> None:
     """Write `pending`, last thing before the commit."""
     if pending.totals or pending.last_change:
-        tx.run(_ADD, *(pending.totals.get(name, 0) for name in TOTALS), pending.last_change, pending.last_change)
+        tx.run(
+            _ADD, *(pending.totals.get(name, 0) for name in TOTALS), pending.last_change, pending.last_change
+        )
     for (level, resource), date in pending.updated.items():
         tx.run(f"UPDATE {TABLES[level]} SET last_update = ? WHERE id = ?", date, resource)
     for (level, resource), (date, now_ns) in pending.received.items():

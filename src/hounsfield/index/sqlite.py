@@ -29,7 +29,8 @@ WORDS = {
     "clustered": "WITHOUT ROWID",
 }
 _SHARED = 256  # Works that one transaction carries at most.
-_CHECKPOINT_PAGES = 4096
+# Pages of the log after which a writer copies it itself, if there never was a quiet moment: 64 MiB.
+_CHECKPOINT_PAGES = 16384
 _DISK_ERRORS = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
@@ -152,10 +153,13 @@ class SqliteDatabase:
 
         return self.write(count)
 
-    def checkpoint(self) -> None:
-        """Copy the write-ahead log into the database, without waiting for anybody."""
-        with self._turn:
-            self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    def maintain(self) -> None:
+        """See `Database.maintain`: copy the write-ahead log into the database, waiting for nobody."""
+        connection = self._connect()
+        try:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        finally:
+            connection.close()
 
     def close(self) -> None:
         """See `Database.close`."""

@@ -72,6 +72,7 @@ class Settling:
             self._archive.storage.settle(noted, mark)
             if has_deleted:
                 self._delete_files()
+            self._archive.database.maintain()
         except (OSError, ArchiveError):
             with self._lock:  # What was done already is passed over the next time.
                 self._noted = noted + self._noted
