@@ -43,6 +43,20 @@ def test_the_file_is_the_one_that_was_sent(filled: Server) -> None:
     assert filled.failure("GET", f"{PATH}/file?transcode=1.2.3.nope") == (400, 3)
 
 
+def test_the_file_can_be_had_in_the_forms_of_dicomweb(filled: Server) -> None:
+    model = filled.get(f"{PATH}/file", accept="application/dicom+json")
+    assert model["00100020"] == {"vr": "LO", "Value": ["P1"]}
+    assert model["7FE00010"] == {"vr": "OW", "InlineBinary": "AAAQACAAMAA="}
+    assert not any(key.startswith("0002") for key in model)
+    response = filled.ask("GET", f"{PATH}/file", b"", accept="application/dicom+xml")
+    assert response.header(b"content-type") == b"application/dicom+xml"
+    assert isinstance(response.body, bytes)
+    assert b'keyword="PatientID"' in response.body
+    assert filled.ask("GET", f"{PATH}/file", b"", accept="application/dicom+json, */*").header(
+        b"content-disposition"
+    )
+
+
 def test_tags_come_in_three_formats(filled: Server) -> None:
     assert filled.get(f"{PATH}/tags")["0010,0020"] == {"Name": "PatientID", "Type": "String", "Value": "P1"}
     assert filled.get(f"{PATH}/tags?short")["0010,0020"] == "P1"

@@ -5,12 +5,14 @@ from dataclasses import replace
 from hounsfield.host import Host
 from hounsfield.http.routing import Route
 from hounsfield.rest import (
+    archives,
     attachments,
     changes,
     find,
     frames,
     hierarchy,
     labels,
+    many_tags,
     metadata,
     system,
     tags,
@@ -21,7 +23,21 @@ from hounsfield.rest.door import Door, RestOptions
 from hounsfield.rest.errors import translated
 from hounsfield.retrieve.datasets import BytesCache
 
-_MODULES = (system, hierarchy, uploads, tags, frames, metadata, labels, attachments, changes, find, tools)
+_MODULES = (
+    system,
+    hierarchy,
+    uploads,
+    tags,
+    many_tags,
+    frames,
+    metadata,
+    labels,
+    archives,
+    attachments,
+    changes,
+    find,
+    tools,
+)
 # What a read-only server does not even know; other writes are answered by an error.
 _WRITING = (
     ("POST", "/instances"),

@@ -1,14 +1,16 @@
 """The attributes of an instance: as JSON, one by one, and its file."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 import orjson
 
 from hounsfield.dicom import uids
 from hounsfield.dicom.dataset import Dataset
+from hounsfield.dicom.dicom_json import BinaryMode, JsonObject, Options, dicom_json
 from hounsfield.dicom.dictionary import lookup
+from hounsfield.dicom.native_model import native_model
 from hounsfield.dicom.part10 import Head
 from hounsfield.dicom.tags import ITEM, Tag
 from hounsfield.errors import NotFound, Unsupported
@@ -25,6 +27,11 @@ _META_GROUP_LENGTH: Tag = 0x00020000
 _SOP_CLASS_UID: Tag = 0x00080016
 _ENCAPSULATED_DOCUMENT: Tag = 0x00420011
 _ENCAPSULATED_PDF_STORAGE = "1.2.840.10008.5.1.4.1.1.104.1"
+_MODEL_OPTIONS = Options(BinaryMode.ARRAY, are_decimals_numbers=True)
+_MODELS: Mapping[str, Callable[[JsonObject], bytes]] = {
+    "application/dicom+json": lambda model: orjson.dumps(model, option=orjson.OPT_SORT_KEYS),
+    "application/dicom+xml": native_model,
+}
 
 
 def routes(door: Door) -> list[Route]:
@@ -53,8 +60,10 @@ def get_file(door: Door, request: Request) -> Response:
         if uids.uid_name(arguments["transcode"]) is None:
             raise ParameterOutOfRange(f"Unknown transfer syntax: {arguments['transcode']}")
         raise Unsupported(f"Cannot transcode to {arguments['transcode']}")
-    if request.headers.get("accept") in ("application/dicom+json", "application/dicom+xml"):
-        raise Unsupported("The DICOMweb form of a file is not available")
+    accept = request.headers.get("accept", "")
+    if accept in _MODELS:
+        model = dicom_json(_read(door, public_id, whole=True).dataset, _MODEL_OPTIONS)
+        return answer_bytes(_MODELS[accept](model), accept)
     filename = arguments.get("filename", f"{public_id}.dcm")
     return answer_bytes(file_body(door, attachment), "application/dicom", filename=filename)
 
