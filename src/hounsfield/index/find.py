@@ -6,7 +6,7 @@ may be equal where values are not.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -97,7 +97,7 @@ def find(tx: Transaction, query: Query, main_tags: MainTags = DEFAULT_MAIN_TAGS)
 
 def count(tx: Transaction, query: Query, main_tags: MainTags = DEFAULT_MAIN_TAGS) -> int:
     """How many resources satisfy a query, whatever its `since` and `limit`."""
-    return sum(1 for _ in _matching(tx, query, main_tags))
+    return sum(1 for _ in _matching(tx, replace(query, order=(), since=0, limit=0), main_tags))
 
 
 def is_indexed(tag: Tag, level: Level, main_tags: MainTags = DEFAULT_MAIN_TAGS) -> bool:

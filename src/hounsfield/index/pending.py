@@ -15,10 +15,15 @@ def flush(tx: Transaction, pending: Pending) -> None:
         )
     for (level, resource), date in pending.updated.items():
         tx.run(f"UPDATE {TABLES[level]} SET last_update = ? WHERE id = ?", date, resource)
-    for (level, resource), (date, now_ns) in pending.received.items():
+    for (level, resource), (date, now_ns) in sorted(pending.received.items(), key=_received_ns):
+        date = max(date, pending.updated.get((level, resource), ""))
         tx.run(_RECEIVED[level], date, now_ns, resource)
         if level == Level.PATIENT:
             tx.run(_MAKE_NEWEST, now_ns, resource)
+
+
+def _received_ns(item: tuple[tuple[int, int], tuple[str, int]]) -> int:
+    return item[1][1]
 
 
 _ADD = (
