@@ -1,6 +1,7 @@
 """DCMTK's echoscu and storescu as peers of the provider."""
 
 import os
+import socket
 import subprocess
 import threading
 import time
@@ -23,6 +24,7 @@ from hounsfield.net.buffers import BufferOptions
 from hounsfield.net.messages import Operation, Service
 from hounsfield.net.negotiation import Policy
 from hounsfield.net.options import AssociationOptions, ServerOptions
+from hounsfield.net.scu import Proposal, RemoteNode, associate
 from hounsfield.net.server import DicomServer, serve
 from hounsfield.net.tls import server_context
 from hounsfield.scp.storage import storage_service
@@ -234,6 +236,42 @@ def test_storescu_that_kept_nagles_algorithm_is_not_held_up(site: Open, series: 
     began = time.monotonic()
     assert tool("storescu", "127.0.0.1", opened.port, *series).returncode == 0
     assert time.monotonic() - began < 60 * 0.040
+
+
+@pytest.fixture
+def storescp(tmp_path: Path) -> Iterator[tuple[RemoteNode, Path]]:
+    """DCMTK's provider, which writes to a folder."""
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = ["/usr/bin/storescp", "--fork", "+B", "-od", str(folder), str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 10
+        while tool("echoscu", "127.0.0.1", str(port)).returncode:
+            assert time.monotonic() < deadline
+        yield RemoteNode("127.0.0.1", port, "THEIRS"), folder
+        process.terminate()
+
+
+def test_we_store_to_storescp(storescp: tuple[RemoteNode, Path], series: Sequence[Path]) -> None:
+    node, folder = storescp
+    explicit = "1.2.840.10008.1.2.1"
+    proposal = Proposal("OURS", ((VERIFICATION_SOP_CLASS_UID, (explicit,)), (CT, (explicit,))))
+    with associate(node, proposal, AssociationOptions()) as requester:
+        assert requester.echo() == 0
+        context = requester.find_context(CT, explicit)
+        assert context is not None
+        for path in series[:10]:
+            data = path.read_bytes()
+            head = read_head(data)
+            uid = head.dataset.text(0x00080018) or ""
+            assert requester.store(context, uid, memoryview(data)[head.dataset_offset :]).status == 0
+    theirs = {dcmread(path).SOPInstanceUID: dcmread(path) for path in folder.iterdir()}
+    assert len(theirs) == 10
+    for path in series[:10]:
+        ours = dcmread(path)
+        assert theirs[ours.SOPInstanceUID].PixelData == ours.PixelData
 
 
 @pytest.fixture(scope="module")

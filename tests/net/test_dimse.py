@@ -1,5 +1,6 @@
 import contextlib
 import struct
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -32,6 +33,15 @@ def test_a_captured_request_is_read() -> None:
         "CommandDataSetType": 0,
         "AffectedSOPInstanceUID": "1.2.3.4.5.67",
     }
+
+
+@pytest.mark.parametrize("name", ["echoscu_c_echo_rq", "storescp_c_echo_rsp"])
+def test_we_write_what_dcmtk_writes(name: str) -> None:
+    lines = (Path(__file__).parent / "captures" / f"{name}.hex").read_text().splitlines()
+    theirs = bytes.fromhex("".join(line.split("#")[0] for line in lines))[12:]
+    command = decode_command(theirs)
+    assert command.pop("CommandGroupLength") == len(theirs) - 12
+    assert encode_command(command) == theirs
 
 
 values: dict[str, st.SearchStrategy[CommandValue]] = {

@@ -130,6 +130,26 @@ def test_noise_never_stops_the_server(world: World) -> None:
     assert_alive(world)
 
 
+def test_a_stop_lets_a_message_that_is_coming_in_be_finished(world: World) -> None:
+    data = message(bytes(200_000))
+    with opened(world) as connection:
+        connection.sendall(data[:100_000])
+        provider = next(iter(world.running._associated))
+        deadline = time.monotonic() + 5
+        while not provider._association.is_amid_message:
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.005)
+        stopper = threading.Thread(target=world.running.stop)
+        stopper.start()
+        while not provider._is_stopping:
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.005)
+        connection.sendall(data[100_000:])
+        assert [read_pdu(connection)[0] for _ in range(2)] == [4, ABORT]
+    stopper.join()
+    assert len(world.stored[0].data) == 200_000
+
+
 def test_a_connection_without_a_request_is_closed_in_time(make_world: Make) -> None:
     world = make_world(association=dataclasses.replace(FAST, artim_timeout_seconds=0.2))
     with raw(world) as silent, raw(world, REQUEST[:50]) as half:

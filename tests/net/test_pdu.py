@@ -57,6 +57,23 @@ def test_the_request_of_dcmtk_is_read() -> None:
     )
 
 
+def test_the_acceptance_of_dcmtk_is_read() -> None:
+    assert decode_whole(capture("storescp_associate_ac")) == AssociateAccept(
+        "ANY-SCP",
+        "ECHOSCU",
+        (AnsweredContext(1, 0, "1.2.840.10008.1.2"),),
+        UserInformation(16384, "1.2.276.0.7230010.3.0.3.6.7", "OFFIS_DCMTK_367"),
+    )
+
+
+@pytest.mark.parametrize("name", ["echoscu_associate_rq", "storescp_associate_ac"])
+def test_we_write_what_dcmtk_writes(name: str) -> None:
+    theirs = bytearray(capture(name))
+    if name.startswith("echoscu"):
+        theirs[101] = 0  # The reserved byte of the presentation context.
+    assert encode(decode_whole(bytes(theirs))) == theirs
+
+
 def test_every_kind_of_user_information_is_read() -> None:
     request = decode_whole(capture("pynetdicom_associate_rq"))
     assert isinstance(request, AssociateRequest)

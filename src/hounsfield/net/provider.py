@@ -89,7 +89,7 @@ class Provider:
     def run(self) -> None:
         """Serve the connection until it ends; raises nothing."""
         association = self._association
-        outcome = "released"
+        outcome, level = "released", logging.INFO
         try:
             association.transport.handshake()
             acceptance = self._open()
@@ -101,18 +101,19 @@ class Provider:
             outcome = str(error)
             association.abort()
         except ArchiveError as error:
-            outcome = str(error)
+            outcome, level = str(error), logging.WARNING
             is_protocol = isinstance(error, Corrupt)
             reason = Abort(AbortSource.SERVICE_PROVIDER, AbortReason.INVALID_PARAMETER_VALUE)
             association.abort(reason if is_protocol else None)
         except Exception:  # noqa: BLE001  # The rim of every association.
             _log.exception("Association %d: unexpected error", self._number)
-            outcome = "failed"
+            outcome = "an unexpected error"
             association.abort()
         finally:
             self._enter(_Stage.ENDING)
             association.close(_LINGER_WHEN_STOPPING_SECONDS if self._is_stopping else None)
-            _log.info(
+            _log.log(
+                level,
                 "Association %d from %s closed after %d requests: %s",
                 self._number,
                 self._ip,
