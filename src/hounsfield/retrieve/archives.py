@@ -57,16 +57,11 @@ def plan(archive: Archive, level: Level, public_id: str) -> list[Member]:
         If there is no such resource.
     """
     with archive.database.read() as tx:
-        studies = [public_id] if level == Level.STUDY else None
-        if level < Level.STUDY:
-            studies = list(children(tx, level, public_id, Level.STUDY))
-        if studies is None:
-            return _plan_series(tx, public_id)
-        members: list[Member] = []
         folders = _Folder()
-        for study in studies:
-            members += _plan_study(tx, study, folders)
-        return members
+        if level == Level.SERIES:
+            return _plan_series(tx, public_id, folders)
+        studies = children(tx, level, public_id, Level.STUDY)
+        return [member for study in studies for member in _plan_study(tx, study, folders)]
 
 
 def stream(archive: Archive, members: Sequence[Member]) -> Iterator[bytes]:
@@ -113,30 +108,25 @@ class _Sink(RawIOBase):
         return data
 
 
-def _plan_study(tx: Transaction, public_id: str, patients: _Folder) -> list[Member]:
+def _plan_study(tx: Transaction, public_id: str, folders: _Folder) -> list[Member]:
     (study,) = _load(tx, Level.STUDY, public_id)
     patient_tags, tags = study.patient_main_tags, study.main_tags
-    patient = _name(
-        [patient_tags.get(_PATIENT_ID, ""), patient_tags.get(_PATIENT_NAME, "")], "Unknown Patient"
-    )
-    patients.taken.add(patient)
-    name = patients.take(
-        f"{patient}/{_name([tags.get(_ACCESSION_NUMBER, ''), tags.get(_STUDY_DESCRIPTION, '')], 'Unknown Study')}"
-    )
-    members = []
-    folders = _Folder()
-    for series in children(tx, Level.STUDY, public_id, Level.SERIES):
-        members += [
-            Member(f"{name}/{member.path}", member.instance) for member in _plan_series(tx, series, folders)
-        ]
-    return members
+    patient = _name([patient_tags.get(tag, "") for tag in (_PATIENT_ID, _PATIENT_NAME)], "Unknown Patient")
+    name = _name([tags.get(tag, "") for tag in (_ACCESSION_NUMBER, _STUDY_DESCRIPTION)], "Unknown Study")
+    path = folders.take(f"{patient}/{name}")
+    inside = _Folder()
+    return [
+        Member(f"{path}/{member.path}", member.instance)
+        for series in children(tx, Level.STUDY, public_id, Level.SERIES)
+        for member in _plan_series(tx, series, inside)
+    ]
 
 
-def _plan_series(tx: Transaction, public_id: str, folders: _Folder | None = None) -> list[Member]:
+def _plan_series(tx: Transaction, public_id: str, folders: _Folder) -> list[Member]:
     (series,) = _load(tx, Level.SERIES, public_id)
     tags = series.main_tags
     parts = [tags.get(tag, "") for tag in (_SERIES_NUMBER, _MODALITY, _SERIES_DESCRIPTION)]
-    name = (folders or _Folder()).take(_name(parts, "Unknown Series"))
+    name = folders.take(_name(parts, "Unknown Series"))
     prefix = re.sub(r"[^A-Za-z0-9]", "", tags.get(_MODALITY, ""))[:2].upper()
     instances = load(
         tx, Level.INSTANCE, children(tx, Level.SERIES, public_id, Level.INSTANCE), {Part.CHILDREN}
