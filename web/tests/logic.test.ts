@@ -160,6 +160,7 @@ describe("answers of the server", () => {
     expect(outcomeOf(200, '[{"Status":"Success","ParentStudy":"a"},{"Status":"AlreadyStored","ParentStudy":"a"}]')).toMatchObject({ stored: 1, known: 1, studies: ["a"] });
     expect(outcomeOf(200, "[]")).toMatchObject({ fate: "refused", reason: "No DICOM file inside." });
     expect(outcomeOf(200, '{"Status":"FilteredOut","ParentStudy":"a"}')).toMatchObject({ fate: "refused", studies: [] });
+    expect(outcomeOf(200, "<html>").fate).toBe("failed");
     expect(outcomeOf(400, "{}").fate).toBe("refused");
     expect([outcomeOf(0, "").fate, outcomeOf(503, "").fate]).toEqual(["failed", "failed"]);
   });

@@ -17,11 +17,10 @@ export function rootsOf(items: DataTransferItemList): (FileSystemEntry | File)[]
 
 /** Every file below the roots, as they are found. */
 export async function* walk(roots: (FileSystemEntry | File)[]): AsyncGenerator<File> {
-  const waiting = [...roots];
-  for (let root = waiting.shift(); root; root = waiting.shift()) {
+  for (const root of roots) {
     if (root instanceof File) yield root;
     else if (root.isFile) yield await fileOf(root as FileSystemFileEntry);
-    else if (root.isDirectory) waiting.unshift(...(await childrenOf(root as FileSystemDirectoryEntry)));
+    else if (root.isDirectory) yield* walk(await childrenOf(root as FileSystemDirectoryEntry));
   }
 }
 

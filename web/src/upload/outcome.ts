@@ -28,7 +28,8 @@ export function outcomeOf(status: number, body: string): Outcome {
     const reason = status === 400 && body.includes("invalid DICOM") ? "Not a DICOM file." : explain(status, body);
     return { fate: isPassing ? "failed" : "refused", stored: 0, known: 0, studies: [], reason };
   }
-  const answers = ([] as Stored[]).concat(JSON.parse(body) as Stored | Stored[]);
+  const answers = parse(body);
+  if (!answers) return { fate: "failed", stored: 0, known: 0, studies: [], reason: "The answer is not the server's own." };
   const stored = answers.filter(({ Status }) => Status === "Success").length;
   const known = answers.filter(({ Status }) => Status === "AlreadyStored").length;
   const refused = answers.find(({ Status }) => Status !== "Success" && Status !== "AlreadyStored");
@@ -37,4 +38,13 @@ export function outcomeOf(status: number, body: string): Outcome {
   const fate = stored > 0 ? "stored" : known > 0 ? "known" : "refused";
   const reason = refused ? (REASONS[refused.Status] ?? "") : answers.length === 0 ? "No DICOM file inside." : "";
   return { fate, stored, known, studies, reason };
+}
+
+/** A gateway between may answer a page of its own with a status that says all is well. */
+function parse(body: string): Stored[] | undefined {
+  try {
+    return ([] as Stored[]).concat(JSON.parse(body) as Stored | Stored[]);
+  } catch {
+    return undefined;
+  }
 }

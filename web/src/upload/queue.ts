@@ -10,6 +10,8 @@ import { outcomeOf, type Fate, type Outcome } from "./outcome";
 
 const PARALLEL = 4;
 const TRIES = 3;
+/** Files taken in at once: the page is drawn again after each batch, not after each of a hundred thousand files. */
+const BATCH = 500;
 
 export interface Item {
   id: number;
@@ -29,7 +31,9 @@ const studies = shallowReactive(new Map<string, Study | null>());
 const isOpen = ref(false);
 const isReading = ref(false);
 
+/** Items from `head` on wait; taking them off the front would move all others each time. */
 let waiting: Item[] = [];
+let head = 0;
 let lastId = 0;
 let isCancelled = false;
 const requests = new Map<number, XMLHttpRequest>();
@@ -45,7 +49,15 @@ export async function add(roots: (FileSystemEntry | File)[]): Promise<void> {
   isCancelled = false;
   isReading.value = true;
   try {
-    for await (const file of walk(roots)) if (!isCancelled && !isIgnored(file.name)) enqueue(file);
+    let batch: File[] = [];
+    for await (const file of walk(roots)) {
+      if (isCancelled) return;
+      if (!isIgnored(file.name)) batch.push(file);
+      if (batch.length < BATCH) continue;
+      batch.forEach(enqueue);
+      batch = [];
+    }
+    batch.forEach(enqueue);
   } catch {
     refuse("A folder", "It could not be read to its end.");
   } finally {
@@ -54,11 +66,12 @@ export async function add(roots: (FileSystemEntry | File)[]): Promise<void> {
 }
 
 export function cancel(): void {
-  const given = waiting.length;
   isCancelled = true;
-  totals.files -= given;
-  totals.bytes -= waiting.reduce((sum, item) => sum + item.file.size, 0);
+  const given = waiting.slice(head);
+  totals.files -= given.length;
+  totals.bytes -= given.reduce((sum, item) => sum + item.file.size, 0);
   waiting = [];
+  head = 0;
   for (const request of requests.values()) request.abort();
 }
 
@@ -88,14 +101,8 @@ export function retry(): void {
 }
 
 function enqueue(file: File): void {
-  const item = shallowReactive<Item>({
-    id: (lastId += 1),
-    file,
-    path: file.webkitRelativePath || file.name,
-    sent: 0,
-    state: "waiting",
-    reason: "",
-  });
+  const path = file.webkitRelativePath || file.name;
+  const item: Item = { id: (lastId += 1), file, path, sent: 0, state: "waiting", reason: "" };
   totals.files += 1;
   totals.bytes += file.size;
   waiting.push(item);
@@ -109,8 +116,14 @@ function refuse(path: string, reason: string): void {
 
 function pump(): void {
   while (sending.size < PARALLEL) {
-    const item = waiting.shift();
-    if (!item) return;
+    const next = waiting[head];
+    if (!next) {
+      waiting = [];
+      head = 0;
+      return;
+    }
+    head += 1;
+    const item = shallowReactive(next);
     sending.set(item.id, item);
     void sendOne(item).then((outcome) => {
       finish(item, outcome);
