@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -102,14 +103,23 @@ def test_any_maximum_pdu_length_works(make_world: Make, ours: int, theirs: int) 
     assert world.stored[0].data == data
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
-@given(data=st.lists(st.integers(0, 600_000), min_size=1, max_size=3), ours=st.sampled_from([4096, 9999]))
-def test_any_sequence_of_sizes_arrives(world: World, data: list[int], ours: int) -> None:
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@given(
+    sizes=st.lists(st.integers(0, 700_000), min_size=1, max_size=4),
+    length=st.integers(4096, 131_072),
+    seed=st.integers(0, 1 << 30),
+)
+def test_any_bytes_of_any_size_arrive_unchanged(
+    world: World, sizes: list[int], length: int, seed: int
+) -> None:
     world.stored.clear()
+    world.running._options = replace(world.options, association=replace(FAST, maximum_pdu_length=length))
+    random = Random(seed)
+    payloads = [random.randbytes(size) for size in sizes]
     with associate(world.node, PROPOSAL, FAST) as requester:
-        for size in data:
-            assert store(requester, bytes(size)) == 0
-    assert [len(stored.data) for stored in world.stored] == data
+        assert requester.agreement.maximum_length == length
+        assert [store(requester, data) for data in payloads] == [0] * len(sizes)
+    assert [stored.data for stored in world.stored] == payloads
 
 
 def test_the_service_learns_who_called_and_in_what_syntax(world: World) -> None:

@@ -88,8 +88,12 @@ class Transport:
                 self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         except (BlockingIOError, TimeoutError) as error:
             raise TimedOut("Nothing was received in time") from error
-        except (OSError, ValueError):  # Reset, or closed by `close` on another thread.
+        except OSError:  # Reset by the peer, or cut on another thread.
             return 0
+        except ValueError:
+            if not self._is_tls:
+                raise
+            return 0  # What SSLSocket says when it is no longer one.
         return count
 
     def send(self, buffers: Sequence[Buffer]) -> None:
@@ -109,8 +113,12 @@ class Transport:
                 self._socket.sendall(b"".join(buffers))
         except (BlockingIOError, TimeoutError) as error:
             raise TimedOut("The peer did not read in time") from error
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise PeerFailure(f"The connection was lost while sending: {error}") from error
+        except ValueError as error:
+            if not self._is_tls:
+                raise
+            raise PeerFailure("The TLS connection was closed while sending") from error
 
     def _send_gathered(self, views: list[memoryview]) -> None:
         first = 0
