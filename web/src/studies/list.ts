@@ -12,7 +12,7 @@ const MAX_REFRESH = 300;
 
 /** Changes that alter what the list shows; the counts that new instances alter may lag behind. */
 const TELLING = new Set(["NewStudy", "NewSeries", "StableStudy", "Deleted"]);
-const LAG_MS = 10_000;
+const LAG_MS = 5_000;
 
 export function useStudyList() {
   const studies = shallowRef<Study[]>([]);
@@ -71,10 +71,13 @@ export function useStudyList() {
   }
 
   let refreshed = 0;
+  let timer = 0;
 
   function heed(changes: Change[]): void {
+    window.clearTimeout(timer);
     const isTelling = changes.some(({ ChangeType }) => TELLING.has(ChangeType));
-    if (isTelling || Date.now() - refreshed > LAG_MS) void refresh();
+    const wait = isTelling ? 0 : Math.max(0, refreshed + LAG_MS - Date.now());
+    timer = window.setTimeout(refresh, wait);
   }
 
   /** Read again what is shown, without letting the reader wait or lose their place. */
