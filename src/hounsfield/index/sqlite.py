@@ -111,6 +111,8 @@ class SqliteDatabase:
             self._writer = self._connect()
             self._migrate()
         except (ArchiveError, sqlite3.Error) as error:
+            if hasattr(self, "_writer"):
+                self._writer.close()
             self._lock_file.close()
             if getattr(error, "sqlite_errorcode", 0) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
                 raise Corrupt("The file of the index is not a database, or damaged") from error
