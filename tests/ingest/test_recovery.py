@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydicom.data import get_testdata_files
 from tests.ingest.builders import (
     DICOM,
     Bench,
@@ -19,6 +20,7 @@ from tests.ingest.builders import (
 )
 
 from hounsfield.dicom.levels import Level
+from hounsfield.errors import ArchiveError
 from hounsfield.index.changes import list_changes
 from hounsfield.index.database import Row
 from hounsfield.index.deletion import delete
@@ -323,3 +325,23 @@ def test_changes_go_on_after_what_was_recovered(machine: Machine) -> None:
     machine.bench.receive(make_file(sop="2"))
     with machine.bench.database.read() as tx:
         assert [change.seq for change in list_changes(tx).changes] == [1, 2, 3, 4, 5]
+
+
+def test_real_files_come_back_with_the_rows_they_had(machine: Machine) -> None:
+    machine.save_index("empty ")
+    stored = {}
+    for path in sorted(map(Path, get_testdata_files("**/*"))):
+        if path.is_file() and path.stat().st_size < 1 << 20:
+            try:
+                receipt = machine.bench.receive(path.read_bytes(), DICOM)
+            except ArchiveError:
+                continue
+            if receipt.outcome is Outcome.SUCCESS:
+                stored[receipt.identifiers.public_id(Level.INSTANCE)] = path.read_bytes()
+    assert len(stored) > 30
+    before = all_rows(machine.bench)
+    assert machine.restart("empty ") == Recovered(len(stored), 0)
+    assert all_rows(machine.bench) == before
+    machine.bench.settle()
+    for public_id, data in stored.items():
+        assert read_file(machine.bench.archive, public_id) == data
