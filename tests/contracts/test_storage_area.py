@@ -96,6 +96,15 @@ def test_removed_files_are_gone_and_others_stay(area: StorageArea) -> None:
         area.read(first, 0, 1)
 
 
+def test_files_may_be_removed_while_they_are_listed(area: StorageArea) -> None:
+    keys = [area.create([b"x"], b"") for _ in range(20)]
+    listed = area.keys()
+    first = next(listed)
+    area.remove(keys)
+    assert set(listed) | {first} <= set(keys)
+    assert list(area.keys()) == []
+
+
 def test_a_path_leads_to_the_bytes(area: StorageArea) -> None:
     key = area.create([b"12345"], b"note")
     path = area.path(key)

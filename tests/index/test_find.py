@@ -499,6 +499,10 @@ def test_metadata_with_a_column_are_found_as_the_others(people: Database) -> Non
             (MetadataType.ORIGIN, "Rest?", 0),
             (MetadataType.RECEPTION_DATE, "2026*", 5),
             (MetadataType.INDEX_IN_SERIES, "*", 0),
+            (MetadataType.REMOTE_IP, "*", 0),
+            (MetadataType.CALLED_AET, "*", 0),
+            (MetadataType.HTTP_USERNAME, "*", 5),
+            (MetadataType.PIXEL_DATA_OFFSET, "*", 0),
         ):
             assert len(find(tx, Query(Level.INSTANCE, metadata=((kind, text),)))) == wanted
 

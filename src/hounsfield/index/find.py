@@ -265,23 +265,29 @@ def _constrain_labels(plan: _Plan, query: Query) -> None:
         plan.parameters.extend(labels)
 
 
-# Metadata that have a column of their own at a level.
+# Metadata that have a column of their own at a level; some are there only for one kind of origin.
 _METADATA_COLUMNS: dict[tuple[Level, int], str] = {
     **{
-        (level, MetadataType.LAST_UPDATE): "last_update"
+        (level, MetadataType.LAST_UPDATE): f"{TABLES[level]}.last_update"
         for level in (Level.PATIENT, Level.STUDY, Level.SERIES)
     },
-    (Level.SERIES, MetadataType.REMOTE_AET): "remote_aet",
-    (Level.SERIES, MetadataType.EXPECTED_NUMBER_OF_INSTANCES): "expected_instances",
-    (Level.INSTANCE, MetadataType.INDEX_IN_SERIES): "index_in_series",
-    (Level.INSTANCE, MetadataType.RECEPTION_DATE): "reception_date",
-    (Level.INSTANCE, MetadataType.REMOTE_AET): "remote_aet",
-    (Level.INSTANCE, MetadataType.ORIGIN): "origin",
-    (Level.INSTANCE, MetadataType.TRANSFER_SYNTAX): "transfer_syntax_uid",
-    (Level.INSTANCE, MetadataType.SOP_CLASS_UID): "sop_class_uid",
-    (Level.INSTANCE, MetadataType.REMOTE_IP): "remote_ip",
-    (Level.INSTANCE, MetadataType.CALLED_AET): "called_aet",
-    (Level.INSTANCE, MetadataType.HTTP_USERNAME): "http_username",
+    (Level.SERIES, MetadataType.REMOTE_AET): "series.remote_aet",
+    (Level.SERIES, MetadataType.EXPECTED_NUMBER_OF_INSTANCES): "series.expected_instances",
+    (Level.INSTANCE, MetadataType.INDEX_IN_SERIES): "instances.index_in_series",
+    (Level.INSTANCE, MetadataType.RECEPTION_DATE): "instances.reception_date",
+    (Level.INSTANCE, MetadataType.REMOTE_AET): "instances.remote_aet",
+    (Level.INSTANCE, MetadataType.ORIGIN): "instances.origin",
+    (Level.INSTANCE, MetadataType.TRANSFER_SYNTAX): "instances.transfer_syntax_uid",
+    (Level.INSTANCE, MetadataType.SOP_CLASS_UID): "instances.sop_class_uid",
+    (Level.INSTANCE, MetadataType.REMOTE_IP): "NULLIF(instances.remote_ip, '')",
+    (
+        Level.INSTANCE,
+        MetadataType.CALLED_AET,
+    ): "CASE instances.origin WHEN 'DicomProtocol' THEN instances.called_aet END",
+    (
+        Level.INSTANCE,
+        MetadataType.HTTP_USERNAME,
+    ): "CASE instances.origin WHEN 'RestApi' THEN instances.http_username END",
 }
 
 
@@ -289,7 +295,7 @@ def _metadata(level: Level, kind: int) -> str:
     """The SQL expression for a metadata of a row."""
     column = _METADATA_COLUMNS.get((level, kind))
     if column:
-        return f"{TABLES[level]}.{column}"
+        return column
     return (
         f"(SELECT m.value FROM metadata m WHERE m.level = {int(level)} AND m.resource = {TABLES[level]}.id"
         f" AND m.type = {kind})"

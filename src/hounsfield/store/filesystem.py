@@ -149,7 +149,7 @@ class FilesystemArea:
         for first in self._root.glob("[0-9a-f][0-9a-f]"):
             for second in first.glob("[0-9a-f][0-9a-f]"):
                 for path in second.iterdir():
-                    if _is_key(path.name) and path.stat().st_size:
+                    if _is_key(path.name) and _size(path):
                         yield FileKey(path.name)
 
     def close(self) -> None:
@@ -162,6 +162,14 @@ class FilesystemArea:
             return self._pool.take()
         except OSError as error:
             raise _full(error) from error
+
+
+def _size(path: Path) -> int:
+    """The size of a file; 0 if it was deleted just now."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _examine(path: Path) -> Recent | None:
