@@ -43,7 +43,7 @@ class RunningServer:
         headers: Mapping[str, str] | None = None,
     ) -> tuple[int, bytes]:
         """One request on a connection of its own."""
-        connection = self._connection()
+        connection = self.connection()
         try:
             connection.request(method, path, body, headers or {})
             answer = connection.getresponse()
@@ -51,7 +51,8 @@ class RunningServer:
         finally:
             connection.close()
 
-    def _connection(self) -> http.client.HTTPConnection:
+    def connection(self) -> http.client.HTTPConnection:
+        """A new connection, by HTTP or HTTPS."""
         if self.tls is None:
             return http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=_PATIENCE_SECONDS)
         return http.client.HTTPSConnection(
