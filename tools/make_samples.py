@@ -230,7 +230,11 @@ ENCODERS: dict[str, tuple[str, int, Callable[[Image], bytes | bytearray]]] = {
         lambda image: imagecodecs.jpeg2k_encode(image, 60, codecformat="j2k", reversible=False),
     ),
     f"{_JPEG}.110": ("jpeg-xl-lossless", 12, lambda image: imagecodecs.jpegxl_encode(image, lossless=True)),
-    f"{_JPEG}.112": ("jpeg-xl", 12, lambda image: imagecodecs.jpegxl_encode(image, lossless=False, distance=1.0)),
+    f"{_JPEG}.112": (
+        "jpeg-xl",
+        12,
+        lambda image: imagecodecs.jpegxl_encode(image, lossless=False, distance=1.0),
+    ),
     f"{_JPEG}.201": ("htj2k-lossless", 12, lambda image: imagecodecs.htj2k_encode(image)),
     f"{_JPEG}.202": ("htj2k-rpcl", 12, lambda image: imagecodecs.htj2k_encode(image)),
     f"{_JPEG}.203": ("htj2k", 12, lambda image: imagecodecs.htj2k_encode(image, reversible=False)),
@@ -292,7 +296,9 @@ def volumes() -> Iterator[tuple[str, bytes]]:
         yield f"ct-{number:02}", part10(with_pixels(dataset, phantom(shift=number / 60)))
     for number in range(1, 9):
         place = {"ImagePositionPatient": [2.0 * number, -16, 16], "ImagesInAcquisition": 8}
-        dataset = instance("volume/mr", number, "4", "MR", **geometry, **place, EchoTime=90, RepetitionTime=4000)
+        dataset = instance(
+            "volume/mr", number, "4", "MR", **geometry, **place, EchoTime=90, RepetitionTime=4000
+        )
         dataset.ImageOrientationPatient, dataset.NumberOfTemporalPositions = [0, 1, 0, 0, 0, -1], 1
         pixels = (phantom(shift=number / 60) + 1024).astype("<u2")
         yield f"mr-{number:02}", part10(with_pixels(dataset, pixels, bits=12), IMPLICIT)
@@ -379,10 +385,14 @@ def without_pixels() -> Iterator[tuple[str, bytes]]:
     _bitmap(dataset, np.stack([phantom(shift=number / 60) > 500 for number in range(4)]))
     yield "seg", part10(dataset)
     dataset = instance("report/sr", 1, "88.22", "SR", CompletionFlag="COMPLETE", ValueType="CONTAINER")
-    dataset.ContentSequence = Sequence([_item(ValueType="TEXT", TextValue="Nothing of note: größer als 3 µm")])
+    dataset.ContentSequence = Sequence(
+        [_item(ValueType="TEXT", TextValue="Nothing of note: größer als 3 µm")]
+    )
     yield "sr", part10(dataset)
     dataset = instance("report/pdf", 1, "104.1", "DOC", MIMETypeOfEncapsulatedDocument="application/pdf")
-    dataset.EncapsulatedDocument = _even(b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n")
+    dataset.EncapsulatedDocument = _even(
+        b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
+    )
     yield "pdf", part10(dataset)
     dataset = instance("report/ecg", 1, "9.1.1", "ECG")
     samples = (np.sin(np.arange(1000) / 20) * 500).astype("<i2")
@@ -412,7 +422,9 @@ def names_and_oddities() -> Iterator[tuple[str, bytes]]:
     """Patients with names in many scripts, and identifiers as careless devices make them."""
     small = phantom(16, 16)
     for script, (character_set, name) in NAMES.items():
-        dataset = instance(f"name-{script}", 1, "7", "OT", SpecificCharacterSet=character_set, PatientName=name)
+        dataset = instance(
+            f"name-{script}", 1, "7", "OT", SpecificCharacterSet=character_set, PatientName=name
+        )
         yield f"name-{script}", part10(with_pixels(dataset, small))
     odd: dict[str, dict[str, object]] = {
         "empty-patient-id": {"PatientID": ""},
