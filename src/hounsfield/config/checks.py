@@ -116,26 +116,27 @@ def _check_warnings(given: Mapping[str, Json]) -> Iterator[Refusal]:
 def _check_folders(given: Mapping[str, Json], base_folder: Path) -> Iterator[Refusal]:
     for name in ("StorageDirectory", "IndexDirectory"):
         value = given.get(name)
-        if isinstance(value, str) and (base_folder / value).is_file():
+        if isinstance(value, str) and _is_file(base_folder / value):
             yield Refusal(1002, f'"{name}" is a file, not a folder: {base_folder / value}')
 
 
 def _check_files(given: Mapping[str, Json], base_folder: Path) -> Iterator[Refusal]:
     for script in _texts(given.get("LuaScripts")):
         path = base_folder / script
-        if not path.is_file():
-            yield Refusal(2006, f'A script of "LuaScripts" does not exist: {path}')
-        elif _LUA_ACCESS_FILTER in path.read_bytes():
+        content = _content(path)
+        if content is None:
+            yield Refusal(2006, f'A script of "LuaScripts" does not exist or cannot be read: {path}')
+        elif _LUA_ACCESS_FILTER in content:
             yield Refusal(47, f"Lua scripts are not run yet, and this one decides who has access: {path}")
     for dictionary in _texts(given.get("ExternalDictionaries")):
-        if not (base_folder / dictionary).is_file():
+        if not _is_file(base_folder / dictionary):
             yield Refusal(13, f'A file of "ExternalDictionaries" does not exist: {base_folder / dictionary}')
 
 
 def _check_tls(given: Mapping[str, Json], base_folder: Path) -> Iterator[Refusal]:
     def is_missing(name: str) -> bool:
         value = given.get(name, OPTIONS[name].default)
-        return not (isinstance(value, str) and (base_folder / value).is_file())
+        return not (isinstance(value, str) and _is_file(base_folder / value))
 
     if given.get("SslEnabled"):
         needed = [
@@ -152,6 +153,21 @@ def _check_tls(given: Mapping[str, Json], base_folder: Path) -> Iterator[Refusal
             yield Refusal(3, f'"DicomTlsEnabled" needs the file of "{name}"')
         if given.get("DicomTlsMinimumProtocolVersion") and not given.get("DicomTlsCiphersAccepted"):
             yield Refusal(3, '"DicomTlsMinimumProtocolVersion" needs "DicomTlsCiphersAccepted"')
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is one that can be found: a name may also be too long for any file."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes() if _is_file(path) else None
+    except OSError:
+        return None
 
 
 def _texts(value: Json) -> list[str]:

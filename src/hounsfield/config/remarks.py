@@ -54,7 +54,7 @@ def _access(given: Mapping[str, Json]) -> Iterator[str]:
         yield 'Nobody can log in: authentication is on and "RegisteredUsers" is empty'
     if isinstance(users, dict) and authentication:
         for user, password in users.items():
-            if (user, password) in WELL_KNOWN_ACCOUNTS:
+            if isinstance(password, str) and (user, password) in WELL_KNOWN_ACCOUNTS:
                 yield f'The password of the user "{user}" is printed in the documentation: change it'
 
 
