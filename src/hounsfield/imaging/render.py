@@ -22,6 +22,7 @@ Image = NDArray[Any]
 
 _BLUR = (1, 4, 6, 4, 1)
 _FLOAT_MAX = 1e300  # so that a range of values is still finite
+_FLAT = 1e-300  # a range that 255 can still be divided by
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +152,11 @@ def _stretched(stored: NDArray[Any]) -> NDArray[np.uint8]:
         finite = stored[np.isfinite(stored)]
         low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
         low, high = max(low, -_FLOAT_MAX), min(high, _FLOAT_MAX)
-        stored = np.clip(np.nan_to_num(stored.astype(np.float64), nan=low), low, high)
+        # NaNs first: to convert a signalling one is an error.
+        stored = np.clip(np.nan_to_num(stored, nan=low).astype(np.float64), low, high)
     else:
         low, high = int(stored.min()), int(stored.max())
-    if low == high:
+    if high - low <= _FLAT:
         return np.zeros(stored.shape, np.uint8)
     # In single precision the levels of 16-bit values are exact, and it is several times faster than a table.
     precision = np.float32 if stored.dtype.itemsize <= 2 else np.float64
