@@ -114,7 +114,9 @@ class Campaign:
     def _phase(self, batches: Sequence[Batch]) -> None:
         """Run batches in new processes, which know the corpora as they are now."""
         memory = Path("/dev/shm")  # The parsers are tried, not the disk.
-        self._folder = Path(tempfile.mkdtemp(prefix="hounsfield-fuzz-", dir=memory if memory.is_dir() else None))
+        self._folder = Path(
+            tempfile.mkdtemp(prefix="hounsfield-fuzz-", dir=memory if memory.is_dir() else None)
+        )
         self._queue.extend(batches)
         try:
             self._seats = [self._hire() for _ in range(min(self.plan.processes, len(batches)))]
@@ -237,7 +239,9 @@ class Campaign:
         """How far it is."""
         done = sum(tally.inputs for tally in self.tallies.values())
         seconds = time.monotonic() - self.start
-        return f"{seconds:7.0f} s  {done:>10,} inputs  {done / seconds:8,.0f} /s  {len(self.failures)} failures"
+        return (
+            f"{seconds:7.0f} s  {done:>10,} inputs  {done / seconds:8,.0f} /s  {len(self.failures)} failures"
+        )
 
 
 def _batches(ranges: Mapping[str, range]) -> Iterator[Batch]:
@@ -272,7 +276,8 @@ def report(campaign: Campaign) -> dict[str, object]:
                 "mean_us": round(tally.processor_ns / 1000 / max(tally.inputs, 1), 1),
                 "peak_mib": tally.peak_bytes >> 20,
                 "slowest": [
-                    {"ms": round(ns / 1e6, 2), "number": number, "bytes": size} for ns, number, size in tally.slowest
+                    {"ms": round(ns / 1e6, 2), "number": number, "bytes": size}
+                    for ns, number, size in tally.slowest
                 ],
             }
             for name, tally in campaign.tallies.items()
@@ -281,7 +286,9 @@ def report(campaign: Campaign) -> dict[str, object]:
 
 
 def _table(campaign: Campaign) -> str:
-    lines = [f"{'target':26}{'inputs':>10}{'failed':>7}{'corpus':>7}{'mean µs':>9}{'slowest ms':>11}{'MiB':>6}"]
+    lines = [
+        f"{'target':26}{'inputs':>10}{'failed':>7}{'corpus':>7}{'mean µs':>9}{'slowest ms':>11}{'MiB':>6}"
+    ]
     for name, tally in campaign.tallies.items():
         slowest, number, _ = tally.slowest[0] if tally.slowest else (0, 0, 0)
         lines.append(

@@ -38,9 +38,9 @@ class Mutator:
         choice = rng.random()
         if choice < 0.02:
             return rng.randbytes(int(rng.expovariate(0.02)))
-        if choice < 0.12:
+        if choice < 0.20:
             data = bytearray(_pick(rng, self._builders)(rng))
-            if choice < 0.07:
+            if choice < 0.11:
                 data = self._change(rng, data)
         else:
             data = self._change(rng, bytearray(_pick(rng, self.corpus)))

@@ -1,4 +1,4 @@
-"""Inputs built by rule: data sets, PDUs and JSON of any shape, and envelopes that checksums protect.
+"""Inputs built by rule: data sets and PDUs of any shape, and envelopes that checksums protect.
 
 A random change inside a compressed or sealed body never gets past its checksum; an envelope is put
 around what was changed, so that the bytes behind the checksum are tried as well.
@@ -12,6 +12,8 @@ from collections.abc import Callable
 from random import Random
 from struct import pack
 
+from tests.fuzz.images import deflated, image_file
+from tests.fuzz.settings import configuration, json
 from tests.fuzz.words import INTEGERS, words
 
 from hounsfield.dicom import part10, uids
@@ -148,22 +150,12 @@ def pdu(rng: Random) -> bytes:
 def command_set(rng: Random) -> bytes:
     """Elements of group 0000, PS3.7 annex E."""
     parts = []
-    for element in sorted(rng.sample((0x2, 0x100, 0x110, 0x120, 0x600, 0x700, 0x800, 0x900, 0x1000, 0x1005), 5)):
+    for element in sorted(
+        rng.sample((0x2, 0x100, 0x110, 0x120, 0x600, 0x700, 0x800, 0x900, 0x1000, 0x1005), 5)
+    ):
         value = rng.choice((b"\1\0", b"\0\0", b"\1\1", b"1.2.840.10008.1.1\0", b"", rng.randbytes(4)))
         parts.append(pack("<HHI", 0, element, len(value)) + value)
     return b"".join(parts)
-
-
-def json(rng: Random, depth: int = 0) -> bytes:
-    """JSON of any shape, with comments, trailing commas and known option names."""
-    choice = rng.random()
-    if depth > 6 or choice < 0.3:
-        return rng.choice((b"1", b"-1.5e3", b"true", b"null", b'""', b'"a\\u00e9"', rng.choice(words("config"))))
-    names = [word for word in words("config") if word[:1] == b'"']
-    if choice < 0.5:
-        return b"[" + b",".join(json(rng, depth + 1) for _ in range(rng.randrange(6))) + b"]"
-    pairs = (rng.choice(names) + b":" + json(rng, depth + 1) for _ in range(rng.randrange(6)))
-    return b"{" + b",/**/".join(pairs) + rng.choice((b"}", b",}", b"} // end"))
 
 
 def sentence(target: str) -> Builder:
@@ -182,10 +174,8 @@ def sentence(target: str) -> Builder:
 
 
 def deflated_file(rng: Random, data: bytes) -> bytes:
-    """A file whose data set is compressed as a whole, PS3.5 A.5."""
-    engine = zlib.compressobj(1, wbits=-15)
-    body = engine.compress(data) + engine.flush()
-    return part10.wrap_header("1.2", "1.2.3", uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN) + body
+    """A file whose data set is compressed as a whole."""
+    return deflated(data)
 
 
 def deflated_dataset(rng: Random, data: bytes) -> bytes:
@@ -223,13 +213,13 @@ def compressed(rng: Random, data: bytes) -> bytes:
 
 
 BUILDERS: dict[str, tuple[Builder, ...]] = {
-    "config.configuration": (json,),
+    "config.configuration": (json, configuration, configuration),
     "config.json": (json,),
     "dicom.bare_dataset": (bare_dataset, bare_dataset, bare_dataset, deep_dataset),
     "dicom.head": (file, file, dataset, deep_dataset),
     "dicom.whole": (file, file, dataset, deep_dataset),
     "imaging.palette": (dataset,),
-    "imaging.file": (file,),
+    "imaging.file": (image_file,),
     "ingest.indexed_file": (dataset,),
     "ingest.upload": (file, file, dataset, deep_dataset),
     "net.association": (association,),

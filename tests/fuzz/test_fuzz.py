@@ -33,7 +33,9 @@ def _kinds(campaign: Campaign) -> list[tuple[int, str]]:
 
 
 def test_no_input_of_a_short_campaign_fails() -> None:
-    campaign = Campaign(_TARGETS, Plan(inputs=15_000, explore=20, limits=Limits(5.0, 512 << 20), failures=None))
+    campaign = Campaign(
+        _TARGETS, Plan(inputs=15_000, explore=20, limits=Limits(5.0, 512 << 20), failures=None)
+    )
     campaign.run()
     assert [(f.target, f.number, f.kind, f.detail) for f in campaign.failures] == []
     assert all(tally.inputs >= 100 for tally in campaign.tallies.values())

@@ -8,7 +8,7 @@ INTEGERS = tuple(
     pack(order + code, value & (1 << 8 * size) - 1)
     for code, size in (("B", 1), ("H", 2), ("I", 4), ("Q", 8))
     for order in "<>"
-    for value in (0, 1, 2, -1, -2, -8, 1 << 8 * size - 1, (1 << 8 * size - 1) - 1, 1 << 4 * size, 0x10000, 100)
+    for value in (0, 1, 2, -1, -2, -8, 1 << 8 * size - 1, (1 << 8 * size - 1) - 1, 0x10000, 100)
 )
 """Edges of integers, in both byte orders."""
 

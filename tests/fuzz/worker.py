@@ -173,7 +173,8 @@ class Trial:
         self._state.put(number, self._serial, data)
         limit = int(self._limits.seconds * 1e9) * (_TRACING_FACTOR if coverage else 1)
         error: BaseException | None = None
-        begin = time.thread_time_ns()  # The clock of the process only moves with its ticks while a timer is set.
+        # Of the thread: the clock of the process only moves with its ticks while a timer is set.
+        begin = time.thread_time_ns()
         try:
             self._deadline_ns = begin + limit
             if coverage:
@@ -218,7 +219,11 @@ class Result:
 
     @property
     def detail(self) -> str:
-        return "".join(traceback.format_exception(self.error)) if self.error else f"{self.elapsed_ns / 1e9:.2f} s"
+        return (
+            "".join(traceback.format_exception(self.error))
+            if self.error
+            else f"{self.elapsed_ns / 1e9:.2f} s"
+        )
 
 
 def work(
