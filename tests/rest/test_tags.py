@@ -87,7 +87,7 @@ def test_an_answer_kept_in_memory_is_the_same(filled: Server) -> None:
 def test_the_header_is_the_meta_information(filled: Server) -> None:
     assert filled.get(f"{PATH}/header")["0002,0010"]["Value"] == "1.2.840.10008.1.2.1"
     assert filled.get(f"{PATH}/header")["0002,0000"]["Type"] == "String"
-    assert "PatientID" not in filled.get(f"{PATH}/header?simplify")
+    assert not {"PatientID", "FileMetaInformationVersion"} & set(filled.get(f"{PATH}/header?simplify"))
 
 
 def test_content_is_a_tree(filled: Server) -> None:
@@ -113,6 +113,11 @@ def test_content_that_is_not_there_has_no_answer(filled: Server, path: str) -> N
 
 def test_an_unknown_name_in_content_is_an_error(filled: Server) -> None:
     assert filled.failure("GET", f"{PATH}/content/Nope") == (500, 27)
+
+
+def test_content_lists_what_comes_after_the_pixels(server: Server) -> None:
+    path = server.post("/instances", real_file("MR_small.dcm"))["Path"]
+    assert server.get(f"{path}/content")[-2:] == ["7fe0-0010", "fffc-fffc"]
 
 
 def test_encapsulated_pixels_are_listed_by_fragment(server: Server) -> None:
@@ -225,9 +230,9 @@ def test_frames_are_listed_and_given_as_stored(filled: Server) -> None:
     assert filled.failure("GET", "/instances/nope/preview") == (404, None)
 
 
-def test_an_instance_without_pixels_has_no_frames(server: Server) -> None:
+def test_an_instance_without_pixels_counts_as_one_frame_that_is_not_there(server: Server) -> None:
     server.post("/instances", slice_file(PixelData=None))
-    assert server.get(f"{PATH}/frames") == []
+    assert server.get(f"{PATH}/frames") == [0]
     assert server.failure("GET", f"{PATH}/frames/0/raw") == (400, 8)
 
 

@@ -55,7 +55,7 @@ def routes(door: Door) -> list[Route]:
 
 
 def list_attachments(door: Door, level: Level, request: Request) -> Response:
-    """The names of all, or their numbers by name."""
+    """The names of all attachments, or their numbers by name."""
     with door.archive.database.read() as tx:
         found = attachments_of(tx, level, get_row(tx, level, request.values["id"]))
     names = {_name(door, each.type): each.type for each in found}
@@ -63,7 +63,7 @@ def list_attachments(door: Door, level: Level, request: Request) -> Response:
 
 
 def list_operations(door: Door, level: Level, request: Request) -> Response:
-    """What can be asked of one."""
+    """What can be asked of an attachment."""
     attachment = _find(door, level, request)
     names = ["compress", "uncompress", "verify-md5", *_READERS]
     if not door.options.store_md5:
@@ -72,7 +72,7 @@ def list_operations(door: Door, level: Level, request: Request) -> Response:
 
 
 def read_part(door: Door, level: Level, reader: Reader, request: Request) -> Response:
-    """Something of one, unless the client has it already."""
+    """The bytes, size, MD5 or summary of an attachment, unless the client has it already."""
     attachment = _find(door, level, request)
     header = _etag(door, attachment)
     known = not_modified(request, attachment.revision, _md5(door, attachment))
@@ -83,7 +83,7 @@ def read_part(door: Door, level: Level, reader: Reader, request: Request) -> Res
 
 
 def verify_md5(door: Door, level: Level, request: Request) -> Response:
-    """Read the bytes again and compare."""
+    """Read the bytes of an attachment again, and compare them with its MD5."""
     attachment = _find(door, level, request)
     if not door.options.store_md5:
         raise NoAnswer

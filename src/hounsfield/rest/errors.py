@@ -1,5 +1,7 @@
 """Errors of the rooms below that clients tell apart, in the words of HTTP."""
 
+from functools import wraps
+
 from hounsfield.dicom.dictionary.lookup import UnknownTag
 from hounsfield.dicom.identifiers import MissingTag
 from hounsfield.errors import ArchiveError
@@ -18,6 +20,7 @@ _NARROWED: tuple[tuple[type[ArchiveError], type[ArchiveError]], ...] = (
 def translated(handler: Handler) -> Handler:
     """The same handler, with these errors translated."""
 
+    @wraps(handler)
     def handle(request: Request) -> Response:
         try:
             return handler(request)

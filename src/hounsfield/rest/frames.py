@@ -15,10 +15,19 @@ from hounsfield.http.errors import (
 from hounsfield.http.messages import Request, Response, answer_bytes, answer_json, redirect, unsigned
 from hounsfield.http.negotiation import preferred
 from hounsfield.http.routing import Route
+from hounsfield.imaging.frames import NoSuchFrame
 from hounsfield.imaging.lut import VoiFunction, Window
 from hounsfield.imaging.render import Box
 from hounsfield.rest.door import Door
-from hounsfield.retrieve.frames import ImageFormat, ImageRequest, View, count_frames, image, read_frame
+from hounsfield.retrieve.frames import (
+    ImageFormat,
+    ImageRequest,
+    View,
+    count_frames,
+    image,
+    numpy_file,
+    read_frame,
+)
 
 _FORMATS = [each.value for each in ImageFormat]
 _WIDE = (View.UINT16, View.INT16)
@@ -43,12 +52,34 @@ def routes(door: Door) -> list[Route]:
         for view in View
         for path in ("/instances/{id}", frame)
     ]
-    return [*found, *images]
+    arrays = [Route("GET", f"{path}/numpy", partial(get_numpy, door)) for path in ("/instances/{id}", frame)]
+    return [*found, *images, *arrays]
 
 
 def list_frames(door: Door, request: Request) -> Response:
-    """The numbers of all frames."""
-    return answer_json(list(range(count_frames(door.archive, request.values["id"]))))
+    """The numbers of all frames; an instance without pixels counts as one, as it ever did."""
+    return answer_json(list(range(count_frames(door.archive, request.values["id"]) or 1)))
+
+
+def get_numpy(door: Door, request: Request) -> Response:
+    """The values of a frame, or of all frames, as a NumPy file; rescaled unless `rescale` is 0."""
+    number = _frame_number(request) if "number" in request.values else None
+    try:
+        data = numpy_file(
+            door.archive,
+            request.values["id"],
+            number,
+            is_rescaled=request.flag("rescale", default=True),
+            is_compressed=request.flag("compress"),
+        )
+    except NoSuchFrame as cause:
+        raise ParameterOutOfRange("There is no such frame") from cause
+    return answer_bytes(data, "application/octet-stream")
+
+
+def _frame_number(request: Request) -> int:
+    """The frame's number from 1."""
+    return unsigned(request.values["number"]) + 1
 
 
 def get_raw(door: Door, request: Request) -> Response:

@@ -47,7 +47,7 @@ def _load(tx: Transaction, level: Level, public_id: str) -> Resource:
 
 
 def list_metadata(door: Door, level: Level, request: Request) -> Response:
-    """Names in the order of their numbers, or values by name."""
+    """The names of the metadata in the order of their numbers, or their values by name."""
     with door.archive.database.read() as tx:
         metadata = dict(sorted(_load(tx, level, request.values["id"]).metadata.items()))
     is_numeric, is_expanded = request.flag("numeric"), request.flag("expand")
@@ -62,7 +62,7 @@ def list_metadata(door: Door, level: Level, request: Request) -> Response:
 
 
 def get_metadata(door: Door, level: Level, request: Request) -> Response:
-    """The value of one."""
+    """The value of a metadata."""
     kind = _number(door, request)
     with door.archive.database.read() as tx:
         resource = _load(tx, level, request.values["id"])
@@ -75,7 +75,7 @@ def get_metadata(door: Door, level: Level, request: Request) -> Response:
 
 
 def set_metadata(door: Door, level: Level, request: Request) -> Response:
-    """Set one of the users' range."""
+    """Set a metadata of the users' range."""
     kind = _user_number(door, request)
     value = body_bytes(request.body).decode("utf-8", "replace")
     public_id, date = request.values["id"], date_of(door.intake.clock_ns())
@@ -93,7 +93,7 @@ def set_metadata(door: Door, level: Level, request: Request) -> Response:
 
 
 def remove_metadata(door: Door, level: Level, request: Request) -> Response:
-    """Delete one of the users' range."""
+    """Delete a metadata of the users' range."""
     kind = _user_number(door, request)
     public_id, date = request.values["id"], date_of(door.intake.clock_ns())
 

@@ -19,7 +19,7 @@ def routes(door: Door) -> list[Route]:
     """The routes of the server itself."""
     system = answer_json(describe_system(door))
     found = [
-        Route("GET", "/system", lambda _: system, is_inline=True),
+        Route("GET", "/system", partial(get_system, system), is_inline=True),
         Route("GET", "/statistics", partial(get_statistics, door), is_inline=True),
         Route("GET", "/plugins", partial(list_plugins, door), is_inline=True),
         Route("GET", "/plugins/explorer.js", _explorer_script, is_inline=True),
@@ -35,6 +35,11 @@ def routes(door: Door) -> list[Route]:
     else:
         found.append(Route("GET", "/", _nothing, is_inline=True))
     return found
+
+
+def get_system(answer: Response, _request: Request) -> Response:
+    """What the server is, and what it can do."""
+    return answer
 
 
 def describe_system(door: Door) -> dict[str, Any]:
@@ -115,13 +120,19 @@ def get_plugin(door: Door, request: Request) -> Response:
 
 
 def _explorer_script(_request: Request) -> Response:
+    """What plugins add to the Explorer: nothing."""
     return answer_bytes(b"// Extensions of the Explorer\n", "application/javascript")
 
 
 def _to(location: str) -> Handler:
-    answer = redirect(location)
-    return lambda _request: answer
+    return partial(_redirect, redirect(location))
+
+
+def _redirect(answer: Response, _request: Request) -> Response:
+    """Leads to the Explorer and what belongs to it."""
+    return answer
 
 
 def _nothing(_request: Request) -> Response:
+    """Nothing: there is no such page."""
     raise NoAnswer

@@ -27,6 +27,8 @@ _META_GROUP_LENGTH: Tag = 0x00020000
 _SOP_CLASS_UID: Tag = 0x00080016
 _ENCAPSULATED_DOCUMENT: Tag = 0x00420011
 _ENCAPSULATED_PDF_STORAGE = "1.2.840.10008.5.1.4.1.1.104.1"
+# Up to this size a file is read beyond its pixel data to list what comes after.
+_WHOLE_BYTES = 64 << 20
 _MODEL_OPTIONS = Options(BinaryMode.ARRAY, are_decimals_numbers=True)
 _MODELS: Mapping[str, Callable[[JsonObject], bytes]] = {
     "application/dicom+json": lambda model: orjson.dumps(model, option=orjson.OPT_SORT_KEYS),
@@ -116,6 +118,8 @@ def get_header(door: Door, request: Request) -> Response:
     meta = _read(door, request.values["id"]).meta_dataset
     chosen = format_of(request, TagFormat.FULL)
     written = write_dataset(meta, chosen)
+    for key in ("0002,0001", "FileMetaInformationVersion"):  # Two bytes, which were never given.
+        written.pop(key, None)
     length = meta.text(_META_GROUP_LENGTH)
     if length is not None:
         name = "FileMetaInformationGroupLength"
@@ -129,7 +133,8 @@ def get_header(door: Door, request: Request) -> Response:
 def get_content(door: Door, request: Request) -> Response:
     """One attribute by its path, `tag (index tag)*`, or what there is below the path."""
     parts = [part for part in request.values["path"].split("/") if part]
-    head = _read(door, request.values["id"])
+    is_small = not parts and find_dicom(door.archive, request.values["id"]).size <= _WHOLE_BYTES
+    head = _read(door, request.values["id"], whole=is_small)
     dataset = head.dataset
     if not parts:
         return answer_json(_tag_names(dataset, head.pixel_data_tag))
@@ -150,7 +155,7 @@ def _parse(text: str) -> Tag:
 
 
 def _tag_names(dataset: Dataset, pixel_data_tag: Tag | None) -> list[str]:
-    tags = {tag for tag in dataset if tag & 0xFFFF} | ({pixel_data_tag} if pixel_data_tag else set())
+    tags = {*dataset, pixel_data_tag} if pixel_data_tag is not None else {*dataset}
     return [f"{tag >> 16:04x}-{tag & 0xFFFF:04x}" for tag in sorted(tags)]
 
 
