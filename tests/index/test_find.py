@@ -413,6 +413,18 @@ def test_what_sql_takes_for_wildcards_is_literal(people: Database, text: str, wa
     assert names(people, text, PATIENT_ID) == wanted
 
 
+@pytest.mark.parametrize("pattern", ["AB *", "AB ?", "AB 山*", "*B ?", "A*?"])
+def test_spaces_beside_what_is_not_ascii_count(people: Database, pattern: str) -> None:
+    """Such a value ends with a space once it is normalised, which is trimmed."""
+    ids = Identifiers("AB 山", "1.77", "1.77.1", "1.77.1.1")
+    tags: list[dict[int, str]] = [{PATIENT_ID: "AB 山"}, {}, {}, {}]
+    people.write(lambda tx: add_instance(tx, make(ids, tags), NewAttachment(1, "77", 10, 10)))
+    for level in (Level.PATIENT, Level.STUDY):
+        query = Query(level, (Constraint(PATIENT_ID, Match.WILDCARD, (pattern,)),))
+        with people.read() as tx:
+            assert find(tx, query) == [ids.public_id(level)]
+
+
 def test_a_missing_attribute_satisfies_only_the_empty_constraint(people: Database) -> None:
     assert names(people, "", SEX) == sorted(PEOPLE)
     assert names(people, "*", SEX) == ["KNEE"]
