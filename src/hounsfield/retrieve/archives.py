@@ -67,7 +67,7 @@ def plan(archive: Archive, level: Level, public_id: str) -> list[Member]:
 def stream(archive: Archive, members: Sequence[Member]) -> Iterator[bytes]:
     """The bytes of the archive; an instance that was deleted meanwhile is left out."""
     sink = _Sink()
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED, allowZip64=True) as opened:  # type: ignore[arg-type]
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED, allowZip64=True) as opened:
         opened.comment = _COMMENT
         for member in members:
             try:

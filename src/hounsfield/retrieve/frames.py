@@ -15,6 +15,7 @@ from hounsfield.imaging.display import read_display
 from hounsfield.imaging.frames import EncodedFrame
 from hounsfield.imaging.jpeg import QUALITY_DEFAULT, encode_jpeg
 from hounsfield.imaging.lut import Window
+from hounsfield.imaging.npy import encode_npy, frame_values
 from hounsfield.imaging.pam import encode_pam
 from hounsfield.imaging.png import encode_png
 from hounsfield.imaging.render import AS_IT_IS, Box
@@ -119,6 +120,28 @@ def image(archive: Archive, public_id: str, number: int, wanted: ImageRequest) -
     data = _buffer(archive, find_dicom(archive, public_id))
     head = read_head(data)
     return _written(_viewed(decode(frames.read_frame(data, head, number)), head, number, wanted), wanted)
+
+
+def numpy_file(
+    archive: Archive,
+    public_id: str,
+    number: int | None,
+    *,
+    is_rescaled: bool = True,
+    is_compressed: bool = False,
+) -> bytes:
+    """The values of one frame, `number` from 1, or of all frames, as a NumPy file. Errors as of `image`."""
+    data = _buffer(archive, find_dicom(archive, public_id))
+    head = read_head(data)
+    count = frames.count_frames(head, len(data))
+    if not count:
+        raise frames.NoPixelData("This instance has no pixel data")
+    arrays = []
+    for each in range(1, count + 1) if number is None else (number,):
+        pixels = decode(frames.read_frame(data, head, each))
+        display = read_display(head.dataset, pixels.description, each)
+        arrays.append(frame_values(pixels, display.modality, is_rescaled=is_rescaled))
+    return encode_npy(arrays, is_single=number is not None, is_compressed=is_compressed)
 
 
 def _viewed(pixels: Pixels, head: Head, number: int, wanted: ImageRequest) -> render.Image:
