@@ -71,16 +71,22 @@ def routes(built: Path = BUILT) -> tuple[Route, ...]:
     assets = load(built)
 
     def page(request: Request) -> Response:
+        """The Explorer, or one of its files."""
         return answer_page(assets, request)
 
     def file(name: str) -> Handler:
         def answer(request: Request) -> Response:
+            """An image of the Explorer, at the address where clients of Orthanc look for it."""
             return answer_asset(assets, name, request)
 
         return answer
 
     def to(location: str) -> Handler:
-        return lambda _request: redirect(location)
+        def answer(_request: Request) -> Response:
+            """Leads to the Explorer and what belongs to it."""
+            return redirect(location)
+
+        return answer
 
     table: Mapping[str, Handler] = {
         "/": to("ui/app/"),
@@ -149,6 +155,7 @@ def answer_asset(assets: Mapping[str, Asset], name: str, request: Request) -> Re
 
 
 def _to_root(request: Request) -> Response:
+    """Leads to the Explorer."""
     return redirect("app/" if request.path.endswith("/") else "ui/app/")
 
 

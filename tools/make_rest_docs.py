@@ -1,0 +1,232 @@
+"""Write `docs/rest-api.md` from the routes of a server: `python3 tools/make_rest_docs.py`.
+
+The sentence of a route is the first of its handler's docstring. Its arguments are the names of the tables below that
+the handler, and what it calls in its room, mentions in a function that is given a request or a body.
+"""
+
+import ast
+import inspect
+import re
+import tempfile
+import textwrap
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hounsfield.config.configuration import load
+from hounsfield.config.sources import Origin
+from hounsfield.http.routing import Route
+from hounsfield.server import serve
+
+PAGE = Path(__file__).parents[1] / "docs" / "rest-api.md"
+
+ARGUMENTS = {
+    "compress": "a compressed archive of NumPy",
+    "expand": "objects instead of ids or names (true where objects are the default)",
+    "filename": "the name under which a browser saves the answer",
+    "full": "tags as objects with name, type and value",
+    "height": "the most rows of the image",
+    "ignore-length": "tags shown whole however long, separated by commas",
+    "last": "with no value: the number of the last change",
+    "level": "`patient`, `study`, `series` or `instance`",
+    "limit": "how many to answer at most; 0 for all",
+    "numeric": "numbers instead of names",
+    "quality": "of JPEG, 1 to 100",
+    "requested-tags": "further tags to tell of each resource, separated by semicolons",
+    "requestedTags": "the old spelling of `requested-tags`",
+    "rescale": "values of the modality (true) or as stored",
+    "response-content": "what to tell of each resource, separated by semicolons",
+    "returnUnsupportedImage": "a placeholder instead of an error for what cannot be shown",
+    "short": "tags by group and element",
+    "simplify": "tags by name",
+    "since": "how many to skip, or after which change to begin",
+    "smooth": "interpolate when the image is made smaller",
+    "to": "the last change to answer",
+    "transcode": "the transfer syntax wanted",
+    "type": "kinds of changes, separated by semicolons",
+    "whole": "also the tags after the pixel data",
+    "width": "the most columns of the image",
+    "window-center": "of the window, in modality units",
+    "window-width": "of the window, in modality units",
+}
+HEADERS = {
+    "accept": "the format of the answer",
+    "content-encoding": "`gzip` for a compressed body",
+    "if-match": "the revision that is to be replaced",
+    "if-none-match": "the revision that the client has",
+    "range": "which bytes are wanted",
+}
+MEMBERS = {
+    "CaseSensitive": "whether case and accents matter",
+    "Expand": "objects instead of ids",
+    "Full": "tags as objects with name, type and value",
+    "Labels": "labels to look for",
+    "LabelsConstraint": "`All`, `Any` or `None` of the labels",
+    "Level": "`Patient`, `Study`, `Series` or `Instance`",
+    "Limit": "how many to answer at most; 0 for all",
+    "Metadata": "whether to tell the metadata",
+    "MetadataQuery": "metadata to match",
+    "OrderBy": "objects with `Type`, `Key` and `Direction`",
+    "ParentPatient": "only below this patient",
+    "ParentSeries": "only below this series",
+    "ParentStudy": "only below this study",
+    "Query": "tags to match, with wildcards, ranges and lists",
+    "RequestedTags": "further tags to tell of each resource",
+    "Resources": "ids of resources",
+    "ResponseContent": "what to tell of each resource",
+    "Short": "tags by group and element",
+    "Simplify": "tags by name",
+    "Since": "how many to skip",
+}
+
+_HEADER = """\
+# The REST API
+
+<!-- Made by `python3 tools/make_rest_docs.py`: do not edit. -->
+
+The addresses are Orthanc's, and so are the answers, except for what [differences.md](differences.md) lists. `{level}`
+is `patients`, `studies`, `series` or `instances`. An address that only leads to others answers a GET with their names.
+
+Errors are answered in JSON, with `HttpStatus`, `Message`, `Details` and `OrthancStatus` (Orthanc's number), unless they
+are said to have no body. Any answer in JSON is given in XML to who accepts `application/xml` and not JSON.
+"""
+# All images have one handler.
+_OF_RENDERED = ("height", "smooth", "width", "window-center", "window-width")
+_LEVELS = ("patients", "studies", "series", "instances")
+_SERVER = {"HttpServerEnabled": False, "DicomServerEnabled": False}
+
+
+def main() -> None:
+    """Write the page."""
+    PAGE.write_text(page(), encoding="utf-8")
+
+
+def page() -> str:
+    """The whole page."""
+    rows: dict[str, list[str]] = {}
+    for methods_and_addresses, sentence, notes in _merged(list(routes())):
+        chapter = _chapter(methods_and_addresses)
+        rows.setdefault(chapter, []).append(f"| {methods_and_addresses} | {sentence} | {notes} |")
+    chapters = [
+        f"\n## {name}\n\n| Request | What it does | Arguments |\n|---|---|---|\n" + "\n".join(lines) + "\n"
+        for name, lines in rows.items()
+    ]
+    return _HEADER + "".join(chapters) + _glossary()
+
+
+def routes() -> Iterator[Route]:
+    """The routes of a server with its defaults, each once."""
+    with tempfile.TemporaryDirectory() as folder:
+        configuration = Path(folder) / "hounsfield.json"
+        configuration.write_text(str(_SERVER).replace("False", "false").replace("'", '"'))
+        with serve(load(Origin((configuration,), {}, Path(folder)))) as running:
+            found = {(route.method, route.pattern): route for route in running.host.routes}
+    yield from found.values()
+
+
+def handler_of(route: Route) -> Callable[..., Any]:
+    """The function behind a route, without what is bound or wrapped around it."""
+    handler: Any = route.handler
+    while True:
+        if isinstance(handler, partial):
+            handler = handler.func
+        elif hasattr(handler, "__wrapped__"):
+            handler = handler.__wrapped__
+        else:
+            return handler  # type: ignore[no-any-return]
+
+
+def sentence_of(route: Route) -> str:
+    """The first line of the handler's docstring; empty if it has none."""
+    handler = handler_of(route)
+    text = inspect.getdoc(handler) if inspect.isroutine(handler) else inspect.getdoc(type(handler).__call__)
+    return (text or "").partition("\n\n")[0].replace("\n", " ")
+
+
+def notes_of(route: Route) -> list[str]:
+    """The arguments, headers and members that the handler knows."""
+    in_requests, in_bodies = _words(handler_of(route))
+    found = []
+    if route.method == "GET":
+        left_out = () if "rendered" in route.pattern else _OF_RENDERED
+        found += [f"`{name}`" for name in ARGUMENTS if name in in_requests and name not in left_out]
+    else:
+        # `Parent` is put together with the name of a level.
+        found += [f"`{name}`" for name in MEMBERS if name in in_bodies or name[:6] in in_bodies & {"Parent"}]
+    return found + [f"header `{name.title()}`" for name in HEADERS if name in in_requests]
+
+
+def _words(handler: Callable[..., Any]) -> tuple[set[str], set[str]]:
+    """All strings in functions that get a request, and in those that get or read a body."""
+    in_requests: set[str] = set()
+    in_bodies: set[str] = set()
+    seen: set[Callable[..., Any]] = set()
+    waiting = [handler]
+    while waiting:
+        function = waiting.pop()
+        if function in seen or not inspect.isfunction(function):
+            continue
+        seen.add(function)
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        strings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+        texts = {each for each in strings if isinstance(each, str)}
+        if "request" in names:
+            in_requests |= texts
+        if "body" in names:
+            in_bodies |= texts
+        called = (function.__globals__.get(name) for name in names)
+        waiting += [each for each in called if inspect.isfunction(each) and _is_of_the_room(each)]
+    return in_requests, in_bodies
+
+
+def _is_of_the_room(function: Callable[..., Any]) -> bool:
+    return function.__module__.startswith("hounsfield.rest.")
+
+
+def _merged(found: list[Route]) -> Iterator[tuple[str, str, str]]:
+    """Rows, in which what is the same on several levels stands once."""
+    rows: dict[tuple[str, str, str, str], list[str]] = {}
+    for route in found:
+        first, slash, rest = route.pattern[1:].partition("/")
+        key = first if first not in _LEVELS else "{level}"
+        row = (route.method, f"/{key}{slash}{rest}", sentence_of(route), ", ".join(notes_of(route)))
+        rows.setdefault(row, []).append(first)
+    for (method, pattern, sentence, notes), firsts in rows.items():
+        shown = pattern
+        if "{level}" in pattern and len(firsts) < len(_LEVELS):
+            shown = " <br> ".join(pattern.replace("{level}", first, 1) for first in firsts)
+        addresses = " <br> ".join(f"`{method} {each}`" for each in shown.split(" <br> "))
+        yield addresses, sentence, notes
+
+
+def _chapter(request: str) -> str:
+    """The heading under which a request stands."""
+    first = re.split(r"[/`]", request.split("/", 1)[1])[0]
+    if first == "{level}" or first in _LEVELS:
+        return "Patients, studies, series and instances"
+    return {
+        "tools": "Tools and searches",
+        "changes": "Changes and exports",
+        "exports": "Changes and exports",
+        "system": "The server",
+        "statistics": "The server",
+        "plugins": "The server",
+    }.get(first, "Pages")
+
+
+def _glossary() -> str:
+    tables = []
+    for title, table in (
+        ("Arguments of a GET", ARGUMENTS),
+        ("Members of a JSON body", MEMBERS),
+        ("Headers", {name.title(): text for name, text in HEADERS.items()}),
+    ):
+        lines = "\n".join(f"| `{name}` | {text} |" for name, text in table.items())
+        tables.append(f"\n## {title}\n\n| Name | Meaning |\n|---|---|\n{lines}\n")
+    return "".join(tables)
+
+
+if __name__ == "__main__":
+    main()
