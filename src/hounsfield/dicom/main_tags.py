@@ -148,10 +148,10 @@ def normalize(value: str) -> str:
 
     Two values with the same form are not the same identifier: a search compares the true values too.
 
-    >>> normalize(" Müller^Zoé ")
-    'MULLER^ZOE'
+    >>> normalize(" Müller^Zoé "), normalize("Strauß")
+    ('MULLER^ZOE', 'STRAUSS')
     """
     if value.isascii():
         return value.strip(" \0").upper()
-    decomposed = unicodedata.normalize("NFKD", value)
+    decomposed = unicodedata.normalize("NFKD", value.casefold())
     return decomposed.encode("ascii", "ignore").decode("ascii").strip(" \0").upper()
