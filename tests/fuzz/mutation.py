@@ -38,6 +38,8 @@ class Mutator:
         choice = rng.random()
         if choice < 0.02:
             return rng.randbytes(int(rng.expovariate(0.02)))
+        if choice > 0.9997:
+            return self._repeat(rng, _pick(rng, self.corpus))
         if choice < 0.20:
             data = bytearray(_pick(rng, self._builders)(rng))
             if choice < 0.11:
@@ -48,6 +50,14 @@ class Mutator:
         if self._envelopes and rng.random() < 0.08:
             return _pick(rng, self._envelopes)(rng, made)
         return made
+
+    def _repeat(self, rng: Random, data: bytes) -> bytes:
+        """A piece as often as fits: what takes time that grows with the square shows."""
+        start = int(rng.random() * (len(data) + 1))
+        piece = data[start : start + 1 + int(rng.random() * 16)]
+        if not piece or rng.random() < 0.5:
+            piece = _pick(rng, self.words) or b"\0"
+        return (data[:start] + piece * (LONGEST // len(piece)) + data[start:])[:LONGEST]
 
     def _change(self, rng: Random, data: bytearray) -> bytearray:
         count = 1
