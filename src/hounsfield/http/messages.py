@@ -212,6 +212,8 @@ def components(path: str) -> list[str]:
     >>> components("/tools//../system%2F")
     ['system']
     """
+    if "%" not in path and "//" not in path and "/." not in path and "\0" not in path and path[:1] == "/":
+        return (path[1:-1] if path.endswith("/") else path[1:]).split("/") if len(path) > 1 else []
     decoded = decode_path(path)
     parts: list[str] = []
     for part in decoded.split("/"):
