@@ -70,7 +70,9 @@ def _native(frame: EncodedFrame) -> Decoded:
     if description.bits_allocated == 1:
         array = _unpacked(data, frame.first_bit, description)
     else:
-        array = _arranged(np.frombuffer(data, _type(description, order)), description)
+        kind = np.dtype(_type(description, order))
+        # What was inflated may end within a value.
+        array = _arranged(np.frombuffer(data, kind, len(data) // kind.itemsize), description)
     return Decoded(array, description.photometric, description.bits_stored, is_as_allocated=True)
 
 
