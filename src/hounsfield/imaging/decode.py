@@ -71,7 +71,7 @@ def _native(frame: EncodedFrame) -> Decoded:
         array = _unpacked(data, frame.first_bit, description)
     else:
         kind = np.dtype(_type(description, order))
-        # What was inflated may end within a value.
+        # What was inflated, or is in fragments, may end within a value.
         array = _arranged(np.frombuffer(data, kind, len(data) // kind.itemsize), description)
     return Decoded(array, description.photometric, description.bits_stored, is_as_allocated=True)
 
