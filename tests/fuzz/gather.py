@@ -32,6 +32,9 @@ _COST_US = {
     "ingest.indexed_file": 700,
     "ingest.upload": 1100,
     "net.association": 40,
+    "net.association_at_once": 90,
+    "rest.find": 800,
+    "rest.request": 2000,
 }
 """Microseconds for a seed, measured once and rounded: constants, so that shares and numbers do not move."""
 _USUAL_COST_US = 10

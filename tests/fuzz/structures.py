@@ -13,6 +13,7 @@ from random import Random
 from struct import pack
 
 from tests.fuzz.images import deflated, image_file
+from tests.fuzz.searches import request, search
 from tests.fuzz.settings import configuration, json
 from tests.fuzz.words import INTEGERS, words
 
@@ -226,6 +227,8 @@ BUILDERS: dict[str, tuple[Builder, ...]] = {
     "net.command_set": (command_set,),
     "net.pdu": (pdu,),
     "net.user_information": (item_list,),
+    "rest.find": (search, search, search),
+    "rest.request": (request,),
 }
 ENVELOPES: dict[str, tuple[Envelope, ...]] = {
     "dicom.bare_dataset": (deflated_dataset,),

@@ -1,6 +1,7 @@
 """A short campaign over all parsers, the inputs that once failed, and the campaign's own eyes."""
 
 import ctypes
+import logging
 import time
 from pathlib import Path
 
@@ -68,6 +69,18 @@ def test_an_exception_is_a_failure_and_the_campaign_goes_on(tmp_path: Path) -> N
     assert campaign.tallies[target.name].inputs == 40
     assert (tmp_path / "net.probe-11.bin").read_bytes() == bad
     assert "oops" in (tmp_path / "net.probe-11.txt").read_text()
+
+
+def test_an_exception_that_a_rim_caught_and_logged_is_a_failure() -> None:
+    target, bad = _only(11)
+
+    def parse(data: bytes) -> None:
+        try:
+            {b"": 0}[data if data == bad else b""]
+        except KeyError:
+            logging.getLogger("hounsfield.http").exception("Unhandled error")
+
+    assert _kinds(_run(Target(target.name, parse, target.seeds))) == [(11, "KeyError")]
 
 
 def test_the_death_of_the_process_is_blamed_on_its_input(tmp_path: Path) -> None:

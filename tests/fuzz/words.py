@@ -78,6 +78,19 @@ _HTTP = (
     b"filename*=UTF-8''%e2%82%ac", b"=?utf-8?q?=41?=", b"9" * 30, b"A" * 300, b"-", b"/system", b"/content/",
     *_NUMBERS,
 )  # fmt: skip
+_REST = (
+    *b"/patients /studies /series /instances /frames/0 /metadata/ /attachments/ /labels/ /tools/ /content/".split(),
+    *b"/raw /preview /rendered /image-uint8 /numpy /tags /simplified-tags /file /archive /media /module".split(),
+    *b"/shared-tags /parent /children /header /pdf /data /md5 /verify-md5 /protected /changes /statistics".split(),
+    *b"expand=false since=-1 limit=999999999999999999999 requestedTags= requested-tags=PatientName; full".split(),
+    *b"width=0 height=-1 width=99999 quality=101 window-center=nan window-width=0 smooth=2 _method=DELETE".split(),
+    *b"%ed%a0%80 %00 %ff caf%c3%a9 0010-0010 0040-a730/0/ [0] 0/1/2 99999999999 -1 1e5".split(),
+    b"\xff", b"\xc3\xa9", b"\xed\xa0\x80",
+    *b'"Level" "Query" "Limit" "Since" "Expand" "Labels" "OrderBy" "MetadataQuery" "Resources" "Study"'.split(),
+    *b'"ParentPatient" "ResponseContent" "RequestedTags" "PatientName" "0010,0010" "CaseSensitive"'.split(),
+    *b'"*" "?" "-" "20200101-" "\\\\" "A\\\\B" "\\u0000" "\\ud800" [] {} null true 1e999 9223372036854775808'.split(),
+    b"\n", b"\n\n", b"accept: ", b"range: bytes=", b"if-match: ", b"content-type: multipart/form-data; boundary=zz",
+)  # fmt: skip
 _CONFIG = (
     *b'{ } [ ] , : " \\ / // /* */ null true false ${A} ${NAME} ${A:-b} ${ $$ \\u0000 \\ud800 \\udc00 \\x'.split(),
     *b'"HttpPort" "DicomPort" "Name" "StorageDirectory" "RegisteredUsers" "DicomModalities" "OrthancPeers"'.split(),
@@ -105,6 +118,7 @@ WORDS = {
     "ingest.indexed_file": _DICOM,
     "ingest.upload": _INGEST + _DICOM,
     "net": _NET,
+    "rest": _REST + _HTTP,
 }
 
 
