@@ -17,6 +17,7 @@ from hounsfield.dicom.identifiers import Identifiers, identify
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.main_tags import DEFAULT_MAIN_TAGS, MainTags
 from hounsfield.dicom.part10 import Head, read_head
+from hounsfield.dicom.pixel_extent import is_cut_off
 from hounsfield.errors import BadRequest, Corrupt, NotFound, StorageFull
 from hounsfield.events import InstanceReceived, ResourceCreated, ResourceDeleted
 from hounsfield.index.attachments import Attachment, AttachmentType, Compression, find_attachment
@@ -170,6 +171,8 @@ def _read(intake: Intake, incoming: Incoming) -> Head:
     )
     if head.is_truncated:
         raise Corrupt("The file is cut off in its header")
+    if is_cut_off(head, data):
+        raise Corrupt("The file is cut off in its pixel data")
     return head
 
 

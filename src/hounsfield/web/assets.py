@@ -39,7 +39,6 @@ _POLICY: Final = "; ".join(
 )
 _SECURITY: Final[tuple[Header, ...]] = (
     (b"content-security-policy", _POLICY.encode()),
-    (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
