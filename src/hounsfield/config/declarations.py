@@ -107,7 +107,7 @@ def _declared_tag(key: str, value: Json, default_creator: str) -> DeclaredTag:
         )
     defaults: list[Json] = [1, 1, default_creator]
     vr, name, minimum, maximum, creator = value + defaults[len(value) - 2 :]
-    if vr not in _VRS or not isinstance(vr, str):
+    if not isinstance(vr, str) or vr not in _VRS:
         raise refuse(3, f'"{key}" in "Dictionary" has an unknown VR')
     if not isinstance(name, str) or not isinstance(creator, str) or not name:
         raise refuse(15, f'The name and the private creator of "{key}" in "Dictionary" must be strings')
