@@ -15,12 +15,11 @@ from hounsfield.dicom.levels import Level
 
 _TOOL = Path(__file__).parents[2] / "tools" / "make_samples.py"
 
-# Cut off in its header: no server can tell what is missing.
-REFUSED = {"rtplan_truncated"}
-# No frame can be shown, for reasons of their own: a bit stream or pixels cut off, a number that is none, or video.
+# Cut off, one in its header and one in its pixels: whoever sends it has the rest.
+REFUSED = {"rtplan_truncated", "MR_truncated"}
+# No frame can be shown, for reasons of their own: a bit stream cut off, a number that is none, or video.
 UNSHOWABLE = {
     "JPEG2000-embedded-sequence-delimiter",
-    "MR_truncated",
     "badVR",
     *(f"syntax-{codec}" for codec in ("mpeg2", "mpeg2-high", "h264", "h264-bd", "hevc", "hevc10")),
 }

@@ -129,6 +129,20 @@ def test_the_sizes_of_all_patients_add_up(server: RunningServer, stored: list[Sa
         assert sum(sizes) == total, level
 
 
+def test_what_was_cut_off_is_refused_and_the_rest_of_a_zip_kept(
+    empty: RunningServer, samples: list[Sample]
+) -> None:
+    folder = samples[0].path.parents[1] / "real"
+    cut = [of.read(folder / f"{name}.dcm") for name in sorted(of.REFUSED)]
+    for sample in cut:
+        status, answer = empty.request("POST", "/instances", sample.data)
+        assert (status, json.loads(answer)["OrthancStatus"]) == (400, 15), sample.name
+    whole = samples[:5]
+    status, answer = empty.request("POST", "/instances", _zipped([cut[0], *whole, cut[1]]))
+    assert (status, len(json.loads(answer))) == (200, len(whole))
+    _assert_all_there(empty, whole)
+
+
 @pytest.fixture
 def empty(tmp_path: Path) -> Iterator[RunningServer]:
     with running(tmp_path) as server:
