@@ -62,6 +62,8 @@ class Tally:
     failures: int = 0
     processor_ns: int = 0
     peak_bytes: int = 0
+    added_bytes: int = 0
+    kept_bytes: int = 0
     slowest: list[tuple[int, int, int]] = field(default_factory=list)
 
     def add(self, outcome: Outcome) -> None:
@@ -69,6 +71,8 @@ class Tally:
         self.outcomes += outcome.outcomes
         self.processor_ns += outcome.processor_ns
         self.peak_bytes = max(self.peak_bytes, outcome.peak_bytes)
+        self.added_bytes = max(self.added_bytes, outcome.added_bytes)
+        self.kept_bytes += outcome.kept_bytes
         self.slowest = sorted((*self.slowest, *outcome.slowest), reverse=True)[:3]
 
 
@@ -275,6 +279,8 @@ def report(campaign: Campaign) -> dict[str, object]:
                 "processor_seconds": round(tally.processor_ns / 1e9, 1),
                 "mean_us": round(tally.processor_ns / 1000 / max(tally.inputs, 1), 1),
                 "peak_mib": tally.peak_bytes >> 20,
+                "most_added_mib": round(tally.added_bytes / 2**20, 1),
+                "kept_mib": round(tally.kept_bytes / 2**20, 1),
                 "slowest": [
                     {"ms": round(ns / 1e6, 2), "number": number, "bytes": size}
                     for ns, number, size in tally.slowest
@@ -287,7 +293,7 @@ def report(campaign: Campaign) -> dict[str, object]:
 
 def _table(campaign: Campaign) -> str:
     lines = [
-        f"{'target':26}{'inputs':>10}{'failed':>7}{'corpus':>7}{'mean µs':>9}{'slowest ms':>11}{'MiB':>6}"
+        f"{'target':26}{'inputs':>10}{'failed':>7}{'corpus':>7}{'mean µs':>9}{'slowest ms':>11}{'+MiB':>6}{'kept':>7}"
     ]
     for name, tally in campaign.tallies.items():
         slowest, number, _ = tally.slowest[0] if tally.slowest else (0, 0, 0)
@@ -295,7 +301,7 @@ def _table(campaign: Campaign) -> str:
             f"{name:26}{tally.inputs:>10,}{tally.failures:>7}"
             f"{len(campaign.targets[name].seeds) + len(campaign.corpora[name]):>7}"
             f"{tally.processor_ns / 1000 / max(tally.inputs, 1):>9.1f}{slowest / 1e6:>11.2f}"
-            f"{tally.peak_bytes >> 20:>6}  {number}"
+            f"{tally.added_bytes / 2**20:>6.1f}{tally.kept_bytes / 2**20:>7.1f}  {number}"
         )
     return "\n".join(lines)
 

@@ -5,6 +5,7 @@ being tried lies in memory that both share.
 """
 
 import faulthandler
+import gc
 import heapq
 import logging
 import mmap
@@ -72,7 +73,11 @@ class Failure:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a batch saw; times in processor nanoseconds, memory in bytes."""
+    """What a batch saw; times in processor nanoseconds, memory in bytes.
+
+    `peak_bytes` is of the whole process; `added_bytes` is how far above its beginning the batch went, and
+    `kept_bytes` what was still taken at its end.
+    """
 
     batch: Batch
     done: int = 0
@@ -80,6 +85,8 @@ class Outcome:
     processor_ns: int = 0
     slowest: list[tuple[int, int, int]] = field(default_factory=list)
     peak_bytes: int = 0
+    added_bytes: int = 0
+    kept_bytes: int = 0
     found: list[bytes] = field(default_factory=list)
     is_last: bool = False
 
@@ -247,6 +254,8 @@ def work(
         faulthandler.register(signal.SIGUSR1, trace)
         _limit_memory(limits)
         trial = Trial(limits, state)
+        gc.collect()
+        gc.freeze()
         start = _resident()[0]
         while (batch := connection.recv()) is not None:
             outcome = _run(batch, targets[batch.target], corpora, trial, limits, seed, connection)
@@ -273,6 +282,7 @@ def _run(
     outcome = Outcome(batch)
     coverage = cover_seeds(target, trial) if batch.is_exploring else None
     reset_peak()
+    before = _resident()[0]
     for number in range(batch.first, batch.first + batch.count):
         data = mutator.make(number)
         result = trial.run(target, number, data, coverage)
@@ -286,7 +296,9 @@ def _run(
         outcome.processor_ns += result.elapsed_ns
         if not batch.is_exploring:
             _keep_slowest(outcome.slowest, (result.elapsed_ns, number, len(data)))
-    outcome.peak_bytes = _resident()[1]
+    after, outcome.peak_bytes = _resident()
+    if not batch.is_exploring:
+        outcome.added_bytes, outcome.kept_bytes = outcome.peak_bytes - before, after - before
     if outcome.peak_bytes > 2 * limits.memory_bytes:
         _find_greedy(batch, target, mutator, trial, limits, connection)
     return outcome
