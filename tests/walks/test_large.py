@@ -102,6 +102,31 @@ def test_a_post_of_a_gigabyte_and_a_half_does_not_fill_the_memory(tmp_path: Path
         _assert_spool_is_empty(tmp_path)
 
 
+def test_nothing_that_is_asked_of_a_large_instance_fills_the_memory(tmp_path: Path, large_file: Path) -> None:
+    with running(tmp_path) as server:
+        with large_file.open("rb") as body:
+            headers = {"Content-Length": str(large_file.stat().st_size)}
+            assert server.request("POST", "/instances", body, headers)[0] == 200
+        address = f"/instances/{instances.public_id(1)}"
+        with _watched(server):
+            assert _drained(server, f"{address}/content/7fe0-0010/0") == _SIZE
+            assert _drained(server, f"{address}/attachments/dicom/data") == large_file.stat().st_size
+            for part in ("tags", "metadata?expand", "frames", "content", "attachments/dicom/md5"):
+                assert server.request("GET", f"{address}/{part}")[0] == 200, part
+
+
+def _drained(server: RunningServer, path: str) -> int:
+    """The length of an answer, of which no more than a piece is kept."""
+    connection = server.connection()
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    length = 0
+    while piece := answer.read(_CHUNK):
+        length += len(piece)
+    connection.close()
+    return length
+
+
 def test_a_c_store_of_a_gigabyte_and_a_half_does_not_fill_the_memory(
     tmp_path: Path, large_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
