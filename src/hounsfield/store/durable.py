@@ -6,11 +6,17 @@ cannot be flushed: NTFS journals names.
 """
 
 import os
+import struct
 import sys
 from pathlib import Path
 
-if sys.platform == "darwin":
+if sys.platform != "win32":
     import fcntl
+
+# linux/fs.h: FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_TOPDIR_FL.
+_GET_FLAGS, _SET_FLAGS, _TOP_FOLDER = 0x80086601, 0x40086602, 0x00020000
+
+if sys.platform == "darwin":
 
     def sync_file(fd: int) -> None:
         """Make the bytes and the size of an open file durable."""
@@ -29,6 +35,24 @@ def sync_folder(folder: Path) -> None:
     fd = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def spread_subfolders(folder: Path) -> None:
+    """Tell the file system that the subfolders have nothing to do with each other, where it can be told (ext4).
+
+    They then lie in different block groups. Otherwise new files are made where others were just deleted, and ext4
+    goes through all inodes freed in the last minutes for each of them: measured, five times slower.
+    """
+    if sys.platform != "linux":
+        return
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        flags = struct.unpack("<I", fcntl.ioctl(fd, _GET_FLAGS, bytes(8))[:4])[0]
+        fcntl.ioctl(fd, _SET_FLAGS, struct.pack("<II", flags | _TOP_FOLDER, 0))
+    except OSError:  # A file system without such flags.
+        return
     finally:
         os.close(fd)
 

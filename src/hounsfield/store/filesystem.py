@@ -15,7 +15,14 @@ from uuid import UUID
 from hounsfield.errors import Corrupt, NotFound, StorageFull
 from hounsfield.store import note as notes
 from hounsfield.store.area import FileKey, Recent
-from hounsfield.store.durable import DurableNumber, make_folder, sync_file, sync_folder, write_all
+from hounsfield.store.durable import (
+    DurableNumber,
+    make_folder,
+    spread_subfolders,
+    sync_file,
+    sync_folder,
+    write_all,
+)
 from hounsfield.store.filling import Filling
 from hounsfield.store.slots import Slot, SlotPool
 from hounsfield.store.spool import Buffer, FolderSpool, SpoolFile
@@ -33,6 +40,7 @@ class FilesystemArea:
         filling, spool = root / ".hounsfield" / "filling", root / ".hounsfield" / "spool"
         for folder in (filling, spool):
             make_folder(folder, sync=sync)
+        spread_subfolders(root)
         self.spool = FolderSpool(spool)
         self._filling = Filling(filling, sync=sync)
         self._mark = DurableNumber(root / ".hounsfield" / "settled", sync=sync)
