@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from hounsfield.dicom.levels import Level
 from hounsfield.errors import ArchiveError, Conflict, Corrupt, StorageFull
+from hounsfield.index.checkpoints import Checkpoints
 from hounsfield.index.database import Pending, Row, Transaction
 from hounsfield.index.migrations import migrate
 from hounsfield.index.pending import flush
@@ -29,8 +30,9 @@ WORDS = {
     "clustered": "WITHOUT ROWID",
 }
 _SHARED = 256  # Works that one transaction carries at most.
-# Pages of the log after which a writer copies it itself, if there never was a quiet moment: 64 MiB.
-_CHECKPOINT_PAGES = 16384
+# Commits after which the log is copied in the background, and pages (256 MiB) at which a writer does it itself.
+_CHECKPOINT_COMMITS = 512
+_CHECKPOINT_PAGES = 65536
 _DISK_ERRORS = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
@@ -119,6 +121,8 @@ class SqliteDatabase:
             raise
         if is_new:
             _sync_folder(path.parent)
+        self._commits = 0
+        self._checkpoints = Checkpoints(self._connect)
 
     @contextmanager
     def read(self) -> Iterator[SqliteTransaction]:
@@ -156,16 +160,13 @@ class SqliteDatabase:
         return self.write(count)
 
     def maintain(self) -> None:
-        """See `Database.maintain`: copy the write-ahead log into the database, waiting for nobody."""
-        connection = self._connect()
-        try:
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        finally:
-            connection.close()
+        """See `Database.maintain`: the write-ahead log is copied into the database."""
+        self._checkpoints.ask()
 
     def close(self) -> None:
         """See `Database.close`."""
         self.sync()
+        self._checkpoints.close()
         while self._readers:
             self._readers.pop().close()
         self._writer.close()
@@ -183,6 +184,9 @@ class SqliteDatabase:
                     self._run_one(work, pending, len(batch) == 1)
                 flush(SqliteTransaction(self._writer), pending)
                 self._writer.execute("COMMIT")
+                self._commits += 1
+                if self._commits % _CHECKPOINT_COMMITS == 0:
+                    self._checkpoints.ask()
             except BaseException:
                 with suppress(sqlite3.Error):
                     self._writer.execute("ROLLBACK")
