@@ -2,13 +2,14 @@
 
 import struct
 import zlib
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hounsfield.errors import Corrupt
-from hounsfield.store.compression import compress, decompress
+from hounsfield.store.compression import compress, decompress, decompress_start, stored_prefix
 
 
 @given(st.lists(st.binary(max_size=200), max_size=5))
@@ -56,3 +57,30 @@ def test_a_damaged_stream_is_corrupt() -> None:
     for at in range(8, len(packed), 7):
         with pytest.raises(Corrupt):
             decompress(packed[:at] + bytes([packed[at] ^ 0x10]) + packed[at + 1 :])
+
+
+_RANDOM = Random(1)
+# Nothing to gain, all to gain, and something in between, where each block has tables of its own.
+_CONTENTS = (
+    _RANDOM.randbytes(300_000),
+    bytes(300_000),
+    bytes(int(_RANDOM.gauss(100 + position // 3000, 20)) & 255 for position in range(300_000)),
+    b"tag" * 5,
+    b"",
+)
+
+
+@pytest.mark.parametrize("data", _CONTENTS, ids=("random", "zeros", "noise", "short", "empty"))
+@pytest.mark.parametrize("length", [0, 1, 10, 65_536, 299_999, 300_000, 400_000])
+def test_the_start_is_read_from_the_start_alone(data: bytes, length: int) -> None:
+    for packed in (b"".join(compress([data])), struct.pack("<Q", len(data)) + zlib.compress(data, 6)):
+        assert decompress_start(packed[: stored_prefix(length)], length) == data[:length]
+
+
+@given(st.binary(max_size=300), st.integers(0, 1000))
+def test_the_start_of_other_bytes_is_corrupt_or_no_longer_than_wanted(data: bytes, length: int) -> None:
+    try:
+        plain = decompress_start(data, length)
+    except Corrupt:
+        return
+    assert len(plain) <= length

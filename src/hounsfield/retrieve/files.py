@@ -6,10 +6,10 @@ from pathlib import Path
 
 from hounsfield.archive import Archive
 from hounsfield.dicom.levels import Level
-from hounsfield.errors import NotFound
+from hounsfield.errors import Corrupt, NotFound
 from hounsfield.index.attachments import Attachment, AttachmentType, Compression, find_attachment, set_md5
 from hounsfield.store.area import FileKey
-from hounsfield.store.compression import decompress
+from hounsfield.store.compression import decompress, decompress_start, stored_prefix
 
 _CHUNK = 4 << 20
 
@@ -61,7 +61,11 @@ def read_start(archive: Archive, attachment: Attachment, length: int) -> bytes:
     """The first `length` bytes of an attachment, or all of it if it is shorter."""
     if attachment.compression == Compression.NONE:
         return archive.storage.read(FileKey(attachment.uuid), 0, min(length, attachment.size))
-    return read_attachment(archive, attachment)[:length]
+    stored = min(stored_prefix(length), attachment.stored_size)
+    try:
+        return decompress_start(archive.storage.read(FileKey(attachment.uuid), 0, stored), length)
+    except Corrupt:  # Or written by a compressor that needs more for it.
+        return read_attachment(archive, attachment)[:length]
 
 
 def read_file(archive: Archive, public_id: str) -> bytes:
