@@ -234,7 +234,7 @@ def test_a_body_arrives_whole(house: House, size: int, is_chunked: bool) -> None
 def test_a_large_body_waits_in_the_spool_which_is_empty_afterwards(house: House) -> None:
     for method in ("PUT", "POST"):
         assert orjson.loads(house.ask(method, "/length", bytes(BIG))[1]) == [BIG, "SpoolFile"]
-    assert orjson.loads(house.ask("PUT", "/length", bytes(1000))[1]) == [1000, "bytes"]
+    assert orjson.loads(house.ask("PUT", "/length", bytes(1000))[1]) == [1000, "memoryview"]
     until(lambda: not list(house.spool.iterdir()))
 
 
@@ -285,7 +285,7 @@ def test_a_slow_small_body_is_taken_while_it_keeps_its_pace(build: Build) -> Non
             connection.sendall(bytes(500))
             time.sleep(0.03)
         received = connection.recv(1000)
-    assert received.endswith(b'[5000,"bytes"]')
+    assert received.endswith(b'[5000,"memoryview"]')
 
 
 def test_an_absolute_target_is_understood(house: House) -> None:

@@ -13,11 +13,13 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, cast
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from hounsfield.http import sendfile
 from hounsfield.http.asgi import Application
 from hounsfield.http.bodies import SLOWEST_BYTES_PER_SECOND
+from hounsfield.http.gathering import SMALLEST_DIRECT, BodyReceiver, Buffers
 from hounsfield.http.messages import FileBody, Header, Request, Response
 from hounsfield.http.options import HttpOptions
 from hounsfield.http.routing import Found
@@ -75,25 +77,35 @@ class _Job:
         self.response_complete = False
         self.disconnected = False
         self.message_event = _NOBODY_WAITS
+        self.buffer: bytearray | None = None
 
 
 class _Arriving:
-    """A request whose body is not complete yet."""
+    """A request whose body is not complete yet; `view` is the part of `buffer` that it fills."""
 
-    __slots__ = ("found", "job", "pieces", "request", "size", "size_before")
+    __slots__ = ("buffer", "found", "job", "receiver", "request", "size", "size_before", "view")
 
-    def __init__(self, request: Request, found: Found, job: _Job) -> None:
-        self.request = request
-        self.found = found
-        self.job = job
-        self.pieces: list[bytes] = []
-        self.size = 0
-        self.size_before = 0
+    def __init__(self, request: Request, found: Found, job: _Job, buffer: bytearray, length: int) -> None:
+        self.request, self.found, self.job = request, found, job
+        self.buffer, self.view = buffer, memoryview(buffer)[:length]
+        self.receiver: BodyReceiver | None = None
+        self.size = self.size_before = 0
+
+    def add(self, piece: bytes) -> None:
+        """Take what the parser gives."""
+        self.view[self.size : self.size + len(piece)] = piece
+        self.size += len(piece)
+
+    @property
+    def received(self) -> int:
+        """How many bytes there are."""
+        return self.size if self.receiver is None else len(self.view) - self.receiver.left
 
 
 def connection_class(application: Application, options: HttpOptions) -> type[asyncio.Protocol]:
     """The class of connections to `application`; uvicorn makes one of each."""
     blocks = HeaderBlocks(application.standing_headers)
+    buffers = Buffers()
 
     class Connection(HttpToolsProtocol):
         """One connection."""
@@ -120,7 +132,9 @@ def connection_class(application: Application, options: HttpOptions) -> type[asy
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
-            if self._is_in_head:
+            if self._arriving is not None:
+                self._receive_directly(self._arriving)
+            elif self._is_in_head:
                 self._head_bytes += len(data)
                 if self._head_bytes > options.maximum_head_bytes and not self.transport.is_closing():
                     self.send_400_response("The head of the request is too long.")
@@ -150,20 +164,38 @@ def connection_class(application: Application, options: HttpOptions) -> type[asy
 
         def on_body(self, body: bytes) -> None:
             if self._arriving is not None:
-                self._arriving.pieces.append(body)
-                self._arriving.size += len(body)
+                self._arriving.add(body)
             elif not self._is_answered:
                 super().on_body(body)
 
         def on_message_complete(self) -> None:
-            arrived, self._arriving = self._arriving, None
-            if arrived is not None:
-                self._unwatch_head()
-                pieces = arrived.pieces
-                arrived.request.body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-                self._run(arrived.request, arrived.found, arrived.job)
+            if self._arriving is not None:
+                self._body_arrived()
             elif not self._is_answered:
                 super().on_message_complete()
+
+        def _receive_directly(self, arriving: _Arriving) -> None:
+            """Let the rest of a body bypass the parser."""
+            left = arriving.view[arriving.size :]
+            if len(left) >= SMALLEST_DIRECT and not self.transport.is_closing():
+                arriving.receiver = BodyReceiver(left, self, self._body_received_directly)
+                self.transport.set_protocol(arriving.receiver)
+
+        def _body_received_directly(self) -> None:
+            self.transport.set_protocol(self)
+            # The old parser still waits for the body.
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            self._body_arrived()
+
+        def _body_arrived(self) -> None:
+            arrived, self._arriving = self._arriving, None
+            if arrived is None:  # It was given up.
+                return
+            self._unwatch_head()
+            arrived.request.body = arrived.view
+            arrived.job.buffer = arrived.buffer
+            self._run(arrived.request, arrived.found, arrived.job)
 
         def _answers_at_once(self) -> bool:
             """Take a plain request into our own hands; False, with nothing done, for everything else."""
@@ -199,7 +231,7 @@ def connection_class(application: Application, options: HttpOptions) -> type[asy
                 return True
             self.cycle = job = _Job(keeps)  # type: ignore[assignment]
             if length:
-                self._await_body(_Arriving(request, found, job))
+                self._await_body(_Arriving(request, found, job, buffers.take(length), length))
             else:
                 self._run(request, found, job)
             return True
@@ -213,15 +245,13 @@ def connection_class(application: Application, options: HttpOptions) -> type[asy
         def _check_pace(self, arriving: _Arriving) -> None:
             """Give up a body that arrives too slowly."""
             self._deadline = None
-            if (
-                arriving.size - arriving.size_before
-                < options.request_timeout_seconds * SLOWEST_BYTES_PER_SECOND
-            ):
+            received = arriving.received
+            if received - arriving.size_before < options.request_timeout_seconds * SLOWEST_BYTES_PER_SECOND:
                 self._arriving = None
                 arriving.job.response_complete = True
                 self._write(Response(408), keeps=False)
                 return
-            arriving.size_before = arriving.size
+            arriving.size_before = received
             self._deadline = self.loop.call_later(options.request_timeout_seconds, self._check_pace, arriving)
 
         def _run(self, request: Request, found: Found, job: _Job) -> None:
@@ -234,6 +264,10 @@ def connection_class(application: Application, options: HttpOptions) -> type[asy
             application.run(request, found, done)
 
         def _finish(self, job: _Job, request: Request, future: Future[Response]) -> None:
+            if job.buffer is not None:
+                request.body, buffer = b"", job.buffer
+                job.buffer = None
+                buffers.give(buffer)
             if future.cancelled() or future.exception() is not None:
                 self.transport.abort()
                 return

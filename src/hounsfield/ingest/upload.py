@@ -35,7 +35,7 @@ _BROKEN = (
     ValueError,
 )
 
-Content = bytes | SpoolFile
+Content = bytes | memoryview | SpoolFile
 
 
 class Readable(Protocol):
