@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 SMALLEST_DIRECT = 32 << 10
 """Below it, what is left of a body is not worth the change."""
+_NOTHING = memoryview(b"")
 
 
 class Buffers:
@@ -56,6 +57,7 @@ class BodyReceiver(asyncio.BufferedProtocol):
         """`nbytes` were received."""
         self._left = self._left[nbytes:]
         if not self._left:
+            self._left = _NOTHING  # An empty view still holds on to the buffer.
             self._done()
 
     def eof_received(self) -> bool | None:
@@ -64,7 +66,7 @@ class BodyReceiver(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""
-        self._left = memoryview(b"")
+        self._left = _NOTHING
         self._connection.connection_lost(exc)
 
     def pause_writing(self) -> None:
