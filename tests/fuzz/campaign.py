@@ -203,6 +203,10 @@ class Campaign:
             trace = self._folder / f"{seat.process.pid}.trace"
             detail = trace.read_text() if trace.exists() else ""
             code = seat.process.exitcode or 0
+            if number < 0:
+                raise RuntimeError(
+                    f"a process died, with {code}, of a seed or between inputs of {batch.target}: {detail}"
+                )
             kind = "hang" if code == -signal.SIGKILL else f"exit {code}"
             self._fail(Failure(batch.target, number, kind, detail, data))
             done = max(number + 1 - batch.first, 0)

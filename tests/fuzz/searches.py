@@ -1,6 +1,7 @@
 """Bodies of requests to the REST door: JSON that is right but for a few places."""
 
 import json
+from copy import deepcopy
 from random import Random
 from typing import Any
 
@@ -46,9 +47,8 @@ def _spoil(rng: Random, value: Any) -> None:
     while isinstance(value, dict | list) and value:
         key = rng.choice(list(value)) if isinstance(value, dict) else rng.randrange(len(value))
         if rng.random() < 0.5 or not isinstance(value[key], dict | list):
-            value[key] = (
-                rng.choice(_OTHERS) if rng.random() < 0.6 else rng.choice((*_TAGS, *_VALUES, *_LEVELS))
-            )
+            choices = _OTHERS if rng.random() < 0.6 else (*_TAGS, *_VALUES, *_LEVELS)
+            value[key] = deepcopy(rng.choice(choices))
             return
         value = value[key]
 

@@ -97,6 +97,15 @@ def test_the_death_of_the_process_is_blamed_on_its_input(tmp_path: Path) -> None
     assert "Segmentation fault" in (tmp_path / "net.probe-11.txt").read_text()
 
 
+def test_a_campaign_whose_own_code_fails_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(mutator: Mutator, number: int) -> bytes:
+        raise ValueError
+
+    monkeypatch.setattr(Mutator, "make", make)
+    with pytest.raises(RuntimeError, match=r"between inputs of http\.range"):
+        _run(_TARGETS["http.range"])
+
+
 def test_an_endless_input_is_a_failure() -> None:
     target, bad = _only(11)
 

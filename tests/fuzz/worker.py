@@ -195,6 +195,7 @@ class Trial:
             self._deadline_ns = None
             is_new = coverage.stop() if coverage else False
         elapsed = time.thread_time_ns() - begin
+        self._state.clear()
         if self._log.caught:
             error = self._log.caught.pop()
             self._log.caught.clear()
@@ -260,7 +261,6 @@ def work(
         while (batch := connection.recv()) is not None:
             outcome = _run(batch, targets[batch.target], corpora, trial, limits, seed, connection)
             outcome.is_last = batch.is_exploring or _resident()[0] - start > _GROWTH_BYTES
-            state.clear()
             connection.send(outcome)
             if outcome.is_last:
                 break
