@@ -154,7 +154,6 @@ def test_the_schema_is_made_once(path: Path) -> None:
         ("SELECT id FROM instances WHERE public_id = ?", "sqlite_autoindex_instances"),
         ("SELECT stored_size FROM attachments WHERE uuid = ?", "attachments_by_uuid"),
         ("SELECT id FROM patients WHERE is_stable = 0 AND received_ns <= ?", "patients_unstable"),
-        ("SELECT id FROM patients WHERE is_protected = 0 ORDER BY recycling_ns, id", "patients_to_recycle"),
     ],
 )
 def test_what_is_asked_often_is_answered_from_an_index(path: Path, sql: str, index: str) -> None:

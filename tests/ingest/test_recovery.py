@@ -40,7 +40,7 @@ ROWS = (
     " http_username FROM instances ORDER BY public_id",
     "SELECT public_id, main_tags, expected_instances, remote_aet, last_update, received_ns FROM series ORDER BY 1",
     "SELECT public_id, main_tags, patient_tags, last_update, received_ns FROM studies ORDER BY 1",
-    "SELECT public_id, main_tags, last_update, received_ns, recycling_ns FROM patients ORDER BY 1",
+    "SELECT public_id, main_tags, last_update, received_ns, unprotected_ns FROM patients ORDER BY 1",
     "SELECT type, uuid, size, stored_size, compression FROM attachments ORDER BY uuid",
     "SELECT type, level, public_id, date FROM changes ORDER BY seq",
     "SELECT patients, studies, series, instances, size, stored_size, last_change FROM totals",

@@ -86,6 +86,10 @@ class Database(Protocol):
         """A snapshot of what was committed."""
         ...
 
+    def peek(self) -> AbstractContextManager[Transaction]:
+        """As `read`, for a single statement: two of them may see different states."""
+        ...
+
     def write(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:
         """Run `work` in a transaction, with others that wait at the same time, and commit.
 

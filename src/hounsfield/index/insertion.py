@@ -102,9 +102,16 @@ def find_main_tags_version(tx: Transaction, signatures: tuple[str, str, str, str
     )
 
 
-def is_known(tx: Transaction, level: Level, public_id: str) -> bool:
-    """Whether the index has a resource."""
-    return tx.row(f"SELECT 1 FROM {TABLES[level]} WHERE public_id = ?", to_key(public_id)) is not None
+def are_known(tx: Transaction, series: str, instance: str) -> tuple[bool, bool]:
+    """Whether the index has a series and an instance; one statement."""
+    row = tx.row(
+        "SELECT EXISTS (SELECT 1 FROM series WHERE public_id = ?),"
+        " EXISTS (SELECT 1 FROM instances WHERE public_id = ?)",
+        to_key(series),
+        to_key(instance),
+    )
+    has_series, has_instance = row or (0, 0)
+    return bool(has_series), bool(has_instance)
 
 
 def add_instance(tx: Transaction, new: NewInstance, file: NewAttachment, *, overwrite: bool = False) -> Added:
@@ -117,7 +124,7 @@ def add_instance(tx: Transaction, new: NewInstance, file: NewAttachment, *, over
     """
     keys = tuple(map(to_key, new.public_ids))
     deleted: tuple[str, ...] = ()
-    if overwrite and is_known(tx, Level.INSTANCE, new.public_ids[Level.INSTANCE]):
+    if overwrite and tx.row("SELECT 1 FROM instances WHERE public_id = ?", keys[Level.INSTANCE]):
         deleted = tuple(delete_rows(tx, Level.INSTANCE, keys[Level.INSTANCE], new.reception_date).uuids)
     created: list[Level] = []
     patient, study, series, expected = _find_or_add_parents(tx, new, keys, created)
@@ -197,8 +204,8 @@ def _insert_patient(tx: Transaction, new: NewInstance, parents: NewParents, key:
     tags = parents.tags[Level.PATIENT]
     return tx.insert(
         "INSERT INTO patients (public_id, main_tags, main_sequences, main_tags_version, patient_id_key,"
-        " patient_name_key, patient_birth_date, last_update, received_ns, is_stable, is_protected, recycling_ns)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?)",
+        " patient_name_key, patient_birth_date, last_update, received_ns, is_stable, is_protected, unprotected_ns)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0)",
         key,
         _json(tags),
         _sequences(parents.sequences[Level.PATIENT]),
@@ -207,7 +214,6 @@ def _insert_patient(tx: Transaction, new: NewInstance, parents: NewParents, key:
         normalize(tags.get("0010,0010", "")),
         tags.get("0010,0030", ""),
         new.reception_date,
-        new.received_ns,
         new.received_ns,
     )
 

@@ -30,7 +30,10 @@ def set_protected(tx: Transaction, public_id: str, protected: bool, now_ns: int)
     row = get_row(tx, Level.PATIENT, public_id)
     if protected != is_protected(tx, public_id):
         tx.run(
-            "UPDATE patients SET is_protected = ?, recycling_ns = ? WHERE id = ?", int(protected), now_ns, row
+            "UPDATE patients SET is_protected = ?, unprotected_ns = ? WHERE id = ?",
+            int(protected),
+            now_ns,
+            row,
         )
 
 
@@ -38,7 +41,8 @@ def next_to_recycle(tx: Transaction, spared: str) -> PublicId | None:
     """The unprotected patient that received nothing for the longest time, other than `spared`."""
     oldest = None
     for row, key in tx.stream(
-        "SELECT id, public_id FROM patients WHERE is_protected = 0 AND public_id <> ? ORDER BY recycling_ns, id",
+        "SELECT id, public_id FROM patients WHERE is_protected = 0 AND public_id <> ?"
+        " ORDER BY CASE WHEN received_ns > unprotected_ns THEN received_ns ELSE unprotected_ns END, id",
         to_key(spared),
     ):
         if not tx.has_received(Level.PATIENT, row):

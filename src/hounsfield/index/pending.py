@@ -1,6 +1,5 @@
 """Writing what a transaction gathered: counters, and the dates of the resources it touched."""
 
-from hounsfield.dicom.levels import Level
 from hounsfield.index.database import TOTALS, Pending, Transaction
 
 TABLES = ("patients", "studies", "series", "instances")
@@ -18,8 +17,6 @@ def flush(tx: Transaction, pending: Pending) -> None:
     for (level, resource), (date, now_ns) in sorted(pending.received.items(), key=_received_ns):
         date = max(date, pending.updated.get((level, resource), ""))
         tx.run(_RECEIVED[level], date, now_ns, resource)
-        if level == Level.PATIENT:
-            tx.run(_MAKE_NEWEST, now_ns, resource)
 
 
 def _received_ns(item: tuple[tuple[int, int], tuple[str, int]]) -> int:
@@ -32,9 +29,4 @@ _ADD = (
 )
 _RECEIVED = tuple(
     f"UPDATE {table} SET last_update = ?, received_ns = ?, is_stable = 0 WHERE id = ?" for table in TABLES
-)
-# A patient that is the newest already needs no new place in the order of recycling.
-_MAKE_NEWEST = (
-    "UPDATE patients SET recycling_ns = ? WHERE id = ?"
-    " AND recycling_ns < (SELECT MAX(recycling_ns) FROM patients WHERE is_protected = 0)"
 )

@@ -127,16 +127,30 @@ class SqliteDatabase:
     @contextmanager
     def read(self) -> Iterator[SqliteTransaction]:
         """See `Database.read`."""
+        with self._reader() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield SqliteTransaction(connection)
+            finally:
+                connection.execute("COMMIT")
+
+    @contextmanager
+    def peek(self) -> Iterator[SqliteTransaction]:
+        """See `Database.peek`."""
+        with self._reader() as connection:
+            yield SqliteTransaction(connection)
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        """A connection that nobody else uses meanwhile."""
         try:
             connection = self._readers.pop()
         except IndexError:
             connection = self._connect()
             connection.execute("PRAGMA query_only = ON")
         try:
-            connection.execute("BEGIN")
-            yield SqliteTransaction(connection)
+            yield connection
         finally:
-            connection.execute("COMMIT")
             self._readers.append(connection)
 
     def write(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:

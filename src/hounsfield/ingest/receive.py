@@ -20,7 +20,7 @@ from hounsfield.dicom.part10 import Head, read_head
 from hounsfield.dicom.pixel_extent import is_cut_off
 from hounsfield.errors import BadRequest, Corrupt, NotFound, StorageFull
 from hounsfield.events import InstanceReceived, ResourceCreated, ResourceDeleted
-from hounsfield.index.attachments import Attachment, AttachmentType, Compression, find_attachment
+from hounsfield.index.attachments import AttachmentType, Compression, find_attachment
 from hounsfield.index.database import Transaction
 from hounsfield.index.deletion import Deleted, delete, mark_file_deleted
 from hounsfield.index.insertion import (
@@ -29,7 +29,7 @@ from hounsfield.index.insertion import (
     NewInstance,
     ParentsMissing,
     add_instance,
-    is_known,
+    are_known,
 )
 from hounsfield.index.patients import next_to_recycle
 from hounsfield.ingest.instance import Origin, Reception, describe
@@ -142,13 +142,12 @@ def receive(intake: Intake, incoming: Incoming) -> Receipt:
     if not all(accepts(incoming, head) for accepts in intake.filters):
         return Receipt(Outcome.FILTERED_OUT, identifiers)
     public_ids = identifiers.public_ids()
-    with intake.archive.database.read() as tx:
-        stored = find_attachment(tx, Level.INSTANCE, public_ids[Level.INSTANCE], AttachmentType.DICOM)
-        has_series = is_known(tx, Level.SERIES, public_ids[Level.SERIES])
+    with intake.archive.database.peek() as tx:
+        has_series, has_instance = are_known(tx, public_ids[Level.SERIES], public_ids[Level.INSTANCE])
     overwrite = intake.options.overwrite
-    if stored is not None and (
+    if has_instance and (
         overwrite is Overwrite.NEVER
-        or (overwrite is Overwrite.IF_CHANGED and _is_same_file(intake, incoming, stored))
+        or (overwrite is Overwrite.IF_CHANGED and _is_same_file(intake, incoming, public_ids[Level.INSTANCE]))
     ):
         return Receipt(Outcome.ALREADY_STORED, identifiers)
     describe_it = partial(_describe, intake, incoming, head, identifiers)
@@ -196,10 +195,12 @@ def _describe(
     )
 
 
-def _is_same_file(intake: Intake, incoming: Incoming, stored: Attachment) -> bool:
+def _is_same_file(intake: Intake, incoming: Incoming, public_id: str) -> bool:
     """Whether these bytes are those that the archive has."""
     parts = _parts(incoming)
-    if stored.size != sum(len(part) for part in parts):
+    with intake.archive.database.peek() as tx:
+        stored = find_attachment(tx, Level.INSTANCE, public_id, AttachmentType.DICOM)
+    if stored is None or stored.size != sum(len(part) for part in parts):
         return False
     try:
         data = intake.archive.storage.read(FileKey(stored.uuid), 0, stored.stored_size)

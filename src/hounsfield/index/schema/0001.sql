@@ -29,12 +29,11 @@ CREATE TABLE patients (
     received_ns INTEGER NOT NULL,
     is_stable INTEGER NOT NULL,
     is_protected INTEGER NOT NULL,
-    recycling_ns INTEGER NOT NULL
+    unprotected_ns INTEGER NOT NULL
 );
 CREATE INDEX patients_by_patient_id ON patients (patient_id_key);
 CREATE INDEX patients_by_patient_name ON patients (patient_name_key);
 CREATE INDEX patients_unstable ON patients (id) WHERE is_stable = 0;
-CREATE INDEX patients_to_recycle ON patients (recycling_ns) WHERE is_protected = 0;
 
 CREATE TABLE studies (
     id {id},
