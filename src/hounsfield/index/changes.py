@@ -61,8 +61,9 @@ def log_change(
     tx: Transaction, change: ChangeType, level: Level, resource: int, key: bytes, date: str
 ) -> None:
     """Append to the log."""
-    tx.pending.last_change = tx.insert(
-        "INSERT INTO changes (type, level, resource, public_id, date) VALUES (?, ?, ?, ?, ?)",
+    tx.run(
+        "INSERT INTO changes (seq, type, level, resource, public_id, date) VALUES (?, ?, ?, ?, ?, ?)",
+        tx.next_change(),
         int(change),
         int(level),
         resource,

@@ -66,6 +66,10 @@ class Transaction(Protocol):
         """Execute an INSERT into a table that has an `id` or `seq`; the new one."""
         ...
 
+    def next_change(self) -> int:
+        """A number for an entry of the log of changes: larger than all before."""
+        ...
+
     def total(self, name: str) -> int:
         """One of the totals, with what this transaction added to it so far."""
         ...

@@ -68,6 +68,14 @@ class SqliteTransaction:
         """See `Transaction.run`."""
         return self._execute(sql, parameters).rowcount
 
+    def next_change(self) -> int:
+        """See `Transaction.next_change`."""
+        last = self.pending.last_change or self._shared.last_change
+        if not last:
+            (last,) = self.row("SELECT last_change FROM totals") or (0,)
+        self.pending.last_change = last + 1
+        return self.pending.last_change
+
     def total(self, name: str) -> int:
         """See `Transaction.total`."""
         (value,) = self.row(f"SELECT {name} FROM totals") or (0,)

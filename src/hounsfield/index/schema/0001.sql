@@ -140,8 +140,9 @@ CREATE TABLE labels (
 ) {clustered};
 CREATE INDEX labels_by_label ON labels (label, level, resource);
 
+-- Numbers are given by the writer, from totals.last_change, and never again.
 CREATE TABLE changes (
-    seq {sequence},
+    seq INTEGER PRIMARY KEY,
     type INTEGER NOT NULL,
     level INTEGER NOT NULL,
     resource INTEGER NOT NULL,
