@@ -1,5 +1,6 @@
 """Starting, filling and killing real servers."""
 
+import atexit
 import http.client
 import json
 import os
@@ -16,6 +17,9 @@ from pathlib import Path
 from typing import IO, Any
 
 _PATIENCE_SECONDS = 60
+
+
+_alive: set[subprocess.Popen[bytes]] = set()
 
 
 def free_port() -> int:
@@ -104,6 +108,7 @@ def start(
             start_new_session=True,
             env={**os.environ, **(environment or {})},
         )
+    _alive.add(process)
     server = RunningServer(process, http_port, dicom_port, log, tls)
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
@@ -128,3 +133,11 @@ def running(
     finally:
         if server.process.poll() is None:
             server.stop()
+
+
+@atexit.register
+def _kill_all() -> None:
+    """No server outlives the tests, however they end."""
+    for process in _alive:
+        if process.poll() is None:
+            process.kill()

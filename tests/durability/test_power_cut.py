@@ -58,8 +58,10 @@ def recorded(folder: Path, recorder: Path, options: dict[str, object]) -> Iterat
         "RECORD_LOG": str(folder / "record"),
     }
     server = start(folder, options, environment)
-    yield server
-    server.kill()
+    try:
+        yield server
+    finally:
+        server.kill()
 
 
 def _size(number: int) -> int:
