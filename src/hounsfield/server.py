@@ -50,6 +50,7 @@ from hounsfield.scp.acceptance import AcceptanceRules, KnownModality, policy
 from hounsfield.scp.storage import storage_service
 from hounsfield.store.durable import make_folder
 from hounsfield.store.filesystem import FilesystemArea
+from hounsfield.store.spool import Spool
 from hounsfield.web import assets
 
 _log = logging.getLogger("hounsfield.generic")
@@ -109,7 +110,7 @@ def _build(configuration: Configuration, stack: ExitStack) -> tuple[Host, Filesy
     area.spool.clear()
     archive = Archive(database, area, EventBus())
     settling = Settling(archive)
-    intake = _intake(configuration, archive, settling)
+    intake = _intake(configuration, archive, settling, area.spool)
     recover(intake)
     settling.start()
     stack.callback(settling.stop)
@@ -119,7 +120,7 @@ def _build(configuration: Configuration, stack: ExitStack) -> tuple[Host, Filesy
     return _host(configuration, archive, intake, area), area
 
 
-def _intake(configuration: Configuration, archive: Archive, settling: Settling) -> Intake:
+def _intake(configuration: Configuration, archive: Archive, settling: Settling, spool: Spool) -> Intake:
     ingest, tags = records.ingest(configuration), records.tags(configuration)
     chosen = main_tags(tags.extra_main_dicom_tags)
     patient, study, series, instance = (chosen.signature(level) for level in Level)
@@ -136,7 +137,7 @@ def _intake(configuration: Configuration, archive: Archive, settling: Settling) 
         default_encoding=tags.default_encoding,
         main_tags=chosen,
     )
-    return Intake(archive, options, version, settling)
+    return Intake(archive, options, version, settling, spool=spool)
 
 
 def _host(configuration: Configuration, archive: Archive, intake: Intake, area: FilesystemArea) -> Host:

@@ -1,9 +1,15 @@
 import gzip
+import hashlib
 import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 
 import pytest
-from tests.rest.builders import Server, ids, slice_file
+from tests.rest.builders import Builder, Server, ids, slice_file
+
+from hounsfield.ingest.instance import Origin, OriginKind
+from hounsfield.ingest.receive import Incoming, IngestOptions, receive
 
 PATIENT, STUDY, SERIES, INSTANCE = ids()
 FORM = {"content_type": "multipart/form-data; boundary=zz"}
@@ -90,3 +96,20 @@ def test_what_cannot_be_stored_is_refused(
 def test_a_file_without_patient_id_is_stored(server: Server) -> None:
     found = server.post("/instances", slice_file(patient=""))
     assert found["ParentPatient"] == "da39a3ee-5e6b4b0d-3255bfef-95601890-afd80709"
+
+
+def test_a_large_compressed_file_comes_back_piece_by_piece(build: Builder) -> None:
+    server = build(ingest=IngestOptions(is_compressed=True))
+    data = slice_file(Rows=3000, Columns=3000, PixelData=bytes(range(250)) * 72_000)
+    spooled = server.area.spool.create()
+    spooled.write(data)
+    intake = replace(server.host.intake, spool=server.area.spool)
+    receive(intake, Incoming(Origin(OriginKind.REST_API), spooled))
+    spooled.close()
+    answer = server.ask("GET", f"/instances/{INSTANCE}/file")
+    assert isinstance(answer.body, Iterator)
+    assert b"".join(answer.body) == data
+    assert server.bytes_of("GET", f"/instances/{INSTANCE}/attachments/dicom/is-compressed") == b"1"
+    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    assert server.bytes_of("GET", f"/instances/{INSTANCE}/attachments/dicom/md5").decode() == md5
+    assert not list((server.area.spool.folder).iterdir())

@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hounsfield.errors import Corrupt
-from hounsfield.store.compression import compress, decompress, decompress_start, stored_prefix
+from hounsfield.store.compression import (
+    compress,
+    decompress,
+    decompress_pieces,
+    decompress_start,
+    stored_prefix,
+)
 
 
 @given(st.lists(st.binary(max_size=200), max_size=5))
@@ -84,3 +90,29 @@ def test_the_start_of_other_bytes_is_corrupt_or_no_longer_than_wanted(data: byte
     except Corrupt:
         return
     assert len(plain) <= length
+
+
+@given(st.binary(max_size=400), st.integers(1, 50))
+def test_pieces_of_any_size_come_back(data: bytes, step: int) -> None:
+    packed = b"".join(compress([data]))
+    pieces = [packed[start : start + step] for start in range(0, len(packed), step)]
+    assert b"".join(decompress_pieces(pieces)) == data
+
+
+@pytest.mark.parametrize("size", [4 << 20, (4 << 20) + 1, 33 << 20])
+def test_a_piece_may_hold_many_times_its_size(size: int) -> None:
+    packed = b"".join(compress([bytes(size)]))
+    pieces = list(decompress_pieces([packed]))
+    assert max(map(len, pieces)) <= 4 << 20
+    assert sum(map(len, pieces)) == size
+    assert not any(map(any, pieces))
+
+
+@given(st.binary(max_size=300), st.integers(1, 20))
+def test_pieces_of_other_bytes_are_corrupt_or_give_what_they_say(data: bytes, step: int) -> None:
+    pieces = [data[start : start + step] for start in range(0, len(data), step)]
+    try:
+        plain = b"".join(decompress_pieces(pieces))
+    except Corrupt:
+        return
+    assert plain == decompress(data)

@@ -37,7 +37,9 @@ from hounsfield.ingest.note import Note, write_note
 from hounsfield.ingest.settling import Settling
 from hounsfield.store.area import FileKey
 from hounsfield.store.compression import compress, decompress
-from hounsfield.store.spool import Buffer, SpoolFile
+from hounsfield.store.spool import Buffer, Spool, SpoolFile
+
+_LARGE = 8 << 20  # Bytes from which a file is compressed by way of the spool.
 
 
 class Outcome(Enum):
@@ -109,6 +111,7 @@ class Intake:
     settling: Settling
     filters: Sequence[Filter] = ()
     transcode: Transcode | None = None
+    spool: Spool | None = None
     clock_ns: Callable[[], int] = time.time_ns
 
 
@@ -226,14 +229,29 @@ def _store(intake: Intake, incoming: Incoming, new: NewInstance) -> NewAttachmen
     note = write_note(Note(size, compression, intake.options.overwrite is not Overwrite.NEVER, reception))
     storage, content, stored_size = intake.archive.storage, incoming.content, size
     if compression is Compression.ZLIB_WITH_SIZE:
-        pieces = compress(parts)
-        stored_size = sum(map(len, pieces))
-        key = storage.create(pieces, note)
+        key, stored_size = _store_compressed(intake, parts, note)
     elif isinstance(content, SpoolFile):
         key = storage.adopt(content, note)
     else:
         key = storage.create(parts, note)
     return NewAttachment(AttachmentType.DICOM, key, size, stored_size, compression)
+
+
+def _store_compressed(intake: Intake, parts: Sequence[Buffer], note: bytes) -> tuple[FileKey, int]:
+    """Put the compressed file in the storage area, by way of the spool if it is large; its key and size."""
+    if intake.spool is None or sum(map(len, parts)) < _LARGE:
+        pieces = [piece for piece in compress(parts) if piece]
+        return intake.archive.storage.create(pieces, note), sum(map(len, pieces))
+    spooled = intake.spool.create()
+    try:
+        for piece in compress(parts):
+            spooled.write(piece)
+        stored_size = spooled.size
+        return intake.archive.storage.adopt(spooled, note), stored_size
+    except OSError as error:
+        raise StorageFull("A compressed file cannot be spooled") from error
+    finally:
+        spooled.close()
 
 
 def _index(intake: Intake, new: NewInstance, file: NewAttachment) -> Added:

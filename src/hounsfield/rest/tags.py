@@ -17,12 +17,14 @@ from hounsfield.errors import NotFound, Unsupported
 from hounsfield.http.errors import NoAnswer, ParameterOutOfRange
 from hounsfield.http.messages import FileBody, Request, Response, answer_bytes, answer_json, answer_json_bytes
 from hounsfield.http.routing import Route
+from hounsfield.index.attachments import Compression
 from hounsfield.rest.attachments import file_body
 from hounsfield.rest.door import Door
 from hounsfield.rest.formats import TagFormat, format_of, ignored_lengths, write_dataset
 from hounsfield.retrieve.datasets import read_instance, read_instance_head
-from hounsfield.retrieve.files import find_dicom, plain_file
+from hounsfield.retrieve.files import find_dicom, plain_file, stream_attachment
 
+_STREAMED = 8 << 20  # Bytes from which a compressed file is expanded while it is sent.
 _META_GROUP_LENGTH: Tag = 0x00020000
 _SOP_CLASS_UID: Tag = 0x00080016
 _ENCAPSULATED_DOCUMENT: Tag = 0x00420011
@@ -67,7 +69,12 @@ def get_file(door: Door, request: Request) -> Response:
         model = dicom_json(_read(door, public_id, whole=True).dataset, _MODEL_OPTIONS)
         return answer_bytes(_MODELS[accept](model), accept)
     filename = arguments.get("filename", f"{public_id}.dcm")
-    return answer_bytes(file_body(door, attachment), "application/dicom", filename=filename)
+    body: bytes | FileBody | Iterator[bytes]
+    if attachment.size > _STREAMED and attachment.compression != Compression.NONE:
+        body = stream_attachment(door.archive, attachment)
+    else:
+        body = file_body(door, attachment)
+    return answer_bytes(body, "application/dicom", filename=filename)
 
 
 def file_at_hand(door: Door, request: Request) -> Response:

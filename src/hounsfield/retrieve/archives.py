@@ -10,13 +10,10 @@ from hounsfield.archive import Archive
 from hounsfield.dicom.identifiers import PublicId
 from hounsfield.dicom.levels import Level
 from hounsfield.errors import NotFound
-from hounsfield.index.attachments import Compression
 from hounsfield.index.database import Transaction
 from hounsfield.index.resources import Part, Resource, children, load
-from hounsfield.retrieve.files import find_dicom, read_attachment
-from hounsfield.store.area import FileKey
+from hounsfield.retrieve.files import find_dicom, stream_attachment
 
-_PIECE = 4 << 20
 _COMMENT = b"Created by Hounsfield"
 _UNFIT = re.compile(r"[\x00-\x20:*?\"<>|/\\]+")
 _PATIENT_NAME, _PATIENT_ID = "0010,0010", "0010,0020"
@@ -77,13 +74,9 @@ def stream(archive: Archive, members: Sequence[Member]) -> Iterator[bytes]:
             entry = zipfile.ZipInfo(member.path)
             entry.file_size = attachment.size
             with opened.open(entry, "w", force_zip64=attachment.size >= 1 << 31) as target:
-                if attachment.compression != Compression.NONE:
-                    target.write(read_attachment(archive, attachment))
-                else:
-                    for start in range(0, attachment.size, _PIECE):
-                        length = min(_PIECE, attachment.size - start)
-                        target.write(archive.storage.read(FileKey(attachment.uuid), start, length))
-                        yield sink.drain()
+                for piece in stream_attachment(archive, attachment):
+                    target.write(piece)
+                    yield sink.drain()
             yield sink.drain()
     yield sink.drain()
 

@@ -1,6 +1,7 @@
 """The file of an instance, and other attachments."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from hounsfield.dicom.levels import Level
 from hounsfield.errors import Corrupt, NotFound
 from hounsfield.index.attachments import Attachment, AttachmentType, Compression, find_attachment, set_md5
 from hounsfield.store.area import FileKey
-from hounsfield.store.compression import decompress, decompress_start, stored_prefix
+from hounsfield.store.compression import decompress, decompress_pieces, decompress_start, stored_prefix
 
 _CHUNK = 4 << 20
 
@@ -57,6 +58,24 @@ def read_attachment(archive: Archive, attachment: Attachment) -> bytes:
     return decompress(data) if attachment.compression == Compression.ZLIB_WITH_SIZE else data
 
 
+def stream_attachment(archive: Archive, attachment: Attachment) -> Iterator[bytes]:
+    """The bytes of an attachment in pieces of some MiB.
+
+    Raises
+    ------
+    NotFound, Corrupt
+        If its file is missing or damaged, maybe after some pieces.
+    """
+    stored = _stored_pieces(archive, attachment)
+    return decompress_pieces(stored) if attachment.compression == Compression.ZLIB_WITH_SIZE else stored
+
+
+def _stored_pieces(archive: Archive, attachment: Attachment) -> Iterator[bytes]:
+    key = FileKey(attachment.uuid)
+    for start in range(0, attachment.stored_size, _CHUNK):
+        yield archive.storage.read(key, start, min(_CHUNK, attachment.stored_size - start))
+
+
 def read_start(archive: Archive, attachment: Attachment, length: int) -> bytes:
     """The first `length` bytes of an attachment, or all of it if it is shorter."""
     if attachment.compression == Compression.NONE:
@@ -83,13 +102,9 @@ def with_md5(archive: Archive, attachment: Attachment) -> Attachment:
     """The same attachment with its MD5, computed now if it was not before, and recorded."""
     if attachment.md5 is not None:
         return attachment
-    key = FileKey(attachment.uuid)
-    stored = hashlib.md5(usedforsecurity=False)
-    for start in range(0, attachment.stored_size, _CHUNK):
-        stored.update(archive.storage.read(key, start, min(_CHUNK, attachment.stored_size - start)))
-    stored_md5 = md5 = stored.hexdigest()
+    stored_md5 = md5 = _md5(_stored_pieces(archive, attachment))
     if attachment.compression != Compression.NONE:
-        md5 = hashlib.md5(read_attachment(archive, attachment), usedforsecurity=False).hexdigest()
+        md5 = _md5(stream_attachment(archive, attachment))
     archive.database.write(lambda tx: set_md5(tx, attachment.uuid, md5, stored_md5), durable=False)
     return Attachment(
         attachment.type,
@@ -101,3 +116,10 @@ def with_md5(archive: Archive, attachment: Attachment) -> Attachment:
         stored_md5,
         attachment.revision,
     )
+
+
+def _md5(pieces: Iterator[bytes]) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
