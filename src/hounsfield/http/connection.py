@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -102,275 +102,284 @@ class _Arriving:
         return self.size if self.receiver is None else len(self.view) - self.receiver.left
 
 
-def connection_class(application: Application, options: HttpOptions) -> type[asyncio.Protocol]:
-    """The class of connections to `application`; uvicorn makes one of each."""
-    blocks = HeaderBlocks(application.standing_headers)
-    buffers = Buffers()
+class Connection(HttpToolsProtocol):
+    """One connection; `connection_class` says to what."""
 
-    class Connection(HttpToolsProtocol):
-        """One connection."""
+    served: ClassVar[Application]
+    limits: ClassVar[HttpOptions]
+    blocks: ClassVar[HeaderBlocks]
+    buffers: ClassVar[Buffers]
 
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
-            self.logger = _log
-            self._deadline: asyncio.TimerHandle | None = None
-            self._head_bytes = 0
-            self._is_in_head = True
-            self._is_answered = False
-            self._arriving: _Arriving | None = None
-            self._sender: FileSender | None = None
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.logger = _log
+        self._deadline: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+        self._is_in_head = True
+        self._is_answered = False
+        self._arriving: _Arriving | None = None
+        self._sender: FileSender | None = None
 
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            super().connection_made(transport)  # type: ignore[arg-type]
-            self._watch_head()
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self._watch_head()
 
-        def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._unwatch_head()
+        if self._sender is not None:
+            self._sender.close()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._arriving is not None:
+            self._receive_directly(self._arriving)
+        elif self._is_in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > self.limits.maximum_head_bytes and not self.transport.is_closing():
+                self.send_400_response("The head of the request is too long.")
+            elif self._deadline is None:
+                self._watch_head()
+
+    def on_message_begin(self) -> None:
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+        self._head_bytes = 0
+        self._is_in_head = True
+        self._is_answered = False
+
+    def on_headers_complete(self) -> None:
+        self._is_in_head = False
+        if self._deadline is not None:
             self._unwatch_head()
-            if self._sender is not None:
-                self._sender.close()
-            super().connection_lost(exc)
+        if self._answers_at_once():
+            self._is_answered = True
+            return
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers.extend(headers)
+        super().on_headers_complete()
 
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            if self._arriving is not None:
-                self._receive_directly(self._arriving)
-            elif self._is_in_head:
-                self._head_bytes += len(data)
-                if self._head_bytes > options.maximum_head_bytes and not self.transport.is_closing():
-                    self.send_400_response("The head of the request is too long.")
-                elif self._deadline is None:
-                    self._watch_head()
+    def on_body(self, body: bytes) -> None:
+        if self._arriving is not None:
+            self._arriving.add(body)
+        elif not self._is_answered:
+            super().on_body(body)
 
-        def on_message_begin(self) -> None:
-            self.url = b""
-            self.headers = []
-            self.expect_100_continue = False
-            self._head_bytes = 0
-            self._is_in_head = True
-            self._is_answered = False
-
-        def on_headers_complete(self) -> None:
-            self._is_in_head = False
-            if self._deadline is not None:
-                self._unwatch_head()
-            if self._answers_at_once():
-                self._is_answered = True
-                return
-            url, headers, expects = self.url, self.headers, self.expect_100_continue
-            super().on_message_begin()
-            self.url, self.expect_100_continue = url, expects
-            self.headers.extend(headers)
-            super().on_headers_complete()
-
-        def on_body(self, body: bytes) -> None:
-            if self._arriving is not None:
-                self._arriving.add(body)
-            elif not self._is_answered:
-                super().on_body(body)
-
-        def on_message_complete(self) -> None:
-            if self._arriving is not None:
-                self._body_arrived()
-            elif not self._is_answered:
-                super().on_message_complete()
-
-        def _receive_directly(self, arriving: _Arriving) -> None:
-            """Let the rest of a body bypass the parser."""
-            left = arriving.view[arriving.size :]
-            if len(left) >= SMALLEST_DIRECT and not self.transport.is_closing():
-                arriving.receiver = BodyReceiver(left, self, self._body_received_directly)
-                self.transport.set_protocol(arriving.receiver)
-
-        def _body_received_directly(self) -> None:
-            self.transport.set_protocol(self)
-            # The old parser still waits for the body.
-            self.parser = httptools.HttpRequestParser(self)
-            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    def on_message_complete(self) -> None:
+        if self._arriving is not None:
             self._body_arrived()
+        elif not self._is_answered:
+            super().on_message_complete()
 
-        def _body_arrived(self) -> None:
-            arrived, self._arriving = self._arriving, None
-            if arrived is None:  # It was given up.
-                return
-            self._unwatch_head()
-            arrived.request.body = arrived.view
-            arrived.job.buffer = arrived.buffer
-            self._run(arrived.request, arrived.found, arrived.job)
+    def _receive_directly(self, arriving: _Arriving) -> None:
+        """Let the rest of a body bypass the parser."""
+        left = arriving.view[arriving.size :]
+        if len(left) >= SMALLEST_DIRECT and not self.transport.is_closing():
+            arriving.receiver = BodyReceiver(left, self, self._body_received_directly)
+            self.transport.set_protocol(arriving.receiver)
 
-        def _answers_at_once(self) -> bool:
-            """Take a plain request into our own hands; False, with nothing done, for everything else."""
-            if self.url[:1] != b"/" or self.flow.write_paused or self.parser.should_upgrade():
-                return False
-            if self.cycle is not None and not self.cycle.response_complete:
-                return False
-            if self.transport.is_closing() or self.parser.get_http_version() == "1.0":
-                return False
-            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers}
-            method = self.parser.get_method()
-            path, _, query = self.url.decode("latin-1").partition("?")
-            is_overridden = "x-http-method-override" in headers or "_method" in query
-            length = _body_length(headers, options) if method != b"GET" or is_overridden else 0
-            if length is None:
-                return False
-            request = Request(
-                method.decode("ascii"),
-                path,
-                query.partition("#")[0],
-                headers,
-                remote_ip=self.client[0] if self.client else "127.0.0.1",
-                is_secure=self.scheme == "https",
-            )
-            found = application.admit(request)
-            if found is None:
-                return False
-            keeps = options.is_kept_alive and self.parser.should_keep_alive()
-            if isinstance(found, Response) and isinstance(found.body, FileBody):
-                return self._send_cached(found, found.body, keeps)
-            if isinstance(found, Response):
-                self._write(found, keeps)
-                return True
-            self.cycle = job = _Job(keeps)  # type: ignore[assignment]
-            if length:
-                self._await_body(_Arriving(request, found, job, buffers.take(length), length))
-            else:
-                self._run(request, found, job)
+    def _body_received_directly(self) -> None:
+        self.transport.set_protocol(self)
+        # The old parser still waits for the body.
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._body_arrived()
+
+    def _body_arrived(self) -> None:
+        arrived, self._arriving = self._arriving, None
+        if arrived is None:  # It was given up.
+            return
+        self._unwatch_head()
+        arrived.request.body = arrived.view
+        arrived.job.buffer = arrived.buffer
+        self._run(arrived.request, arrived.found, arrived.job)
+
+    def _answers_at_once(self) -> bool:
+        """Take a plain request into our own hands; False, with nothing done, for everything else."""
+        if self.url[:1] != b"/" or self.flow.write_paused or self.parser.should_upgrade():
+            return False
+        if self.cycle is not None and not self.cycle.response_complete:
+            return False
+        if self.transport.is_closing() or self.parser.get_http_version() == "1.0":
+            return False
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers}
+        method = self.parser.get_method()
+        path, _, query = self.url.decode("latin-1").partition("?")
+        is_overridden = "x-http-method-override" in headers or "_method" in query
+        length = _body_length(headers, self.limits) if method != b"GET" or is_overridden else 0
+        if length is None:
+            return False
+        request = Request(
+            method.decode("ascii"),
+            path,
+            query.partition("#")[0],
+            headers,
+            remote_ip=self.client[0] if self.client else "127.0.0.1",
+            is_secure=self.scheme == "https",
+        )
+        found = self.served.admit(request)
+        if found is None:
+            return False
+        keeps = self.limits.is_kept_alive and self.parser.should_keep_alive()
+        if isinstance(found, Response) and isinstance(found.body, FileBody):
+            return self._send_cached(found, found.body, keeps)
+        if isinstance(found, Response):
+            self._write(found, keeps)
             return True
+        self.cycle = job = _Job(keeps)  # type: ignore[assignment]
+        if length:
+            self._await_body(_Arriving(request, found, job, self.buffers.take(length), length))
+        else:
+            self._run(request, found, job)
+        return True
 
-        def _await_body(self, arriving: _Arriving) -> None:
-            self._arriving = arriving
-            if self.expect_100_continue:
-                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self._deadline = self.loop.call_later(options.request_timeout_seconds, self._check_pace, arriving)
+    def _await_body(self, arriving: _Arriving) -> None:
+        self._arriving = arriving
+        if self.expect_100_continue:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._deadline = self.loop.call_later(self.limits.request_timeout_seconds, self._check_pace, arriving)
 
-        def _check_pace(self, arriving: _Arriving) -> None:
-            """Give up a body that arrives too slowly."""
-            self._deadline = None
-            received = arriving.received
-            if received - arriving.size_before < options.request_timeout_seconds * SLOWEST_BYTES_PER_SECOND:
-                self._arriving = None
-                arriving.job.response_complete = True
-                self._write(Response(408), keeps=False)
+    def _check_pace(self, arriving: _Arriving) -> None:
+        """Give up a body that arrives too slowly."""
+        self._deadline = None
+        received = arriving.received
+        if received - arriving.size_before < self.limits.request_timeout_seconds * SLOWEST_BYTES_PER_SECOND:
+            self._arriving = None
+            arriving.job.response_complete = True
+            self._write(Response(408), keeps=False)
+            return
+        arriving.size_before = received
+        self._deadline = self.loop.call_later(self.limits.request_timeout_seconds, self._check_pace, arriving)
+
+    def _run(self, request: Request, found: Found, job: _Job) -> None:
+        """Have a worker thread answer; what comes meanwhile waits."""
+
+        def done(future: Future[Response]) -> None:
+            with suppress(RuntimeError):  # The loop was closed: nobody is there to be answered.
+                self.loop.call_soon_threadsafe(self._finish, job, request, future)
+
+        self.served.run(request, found, done)
+
+    def _finish(self, job: _Job, request: Request, future: Future[Response]) -> None:
+        if job.buffer is not None:
+            request.body, buffer = b"", job.buffer
+            job.buffer = None
+            self.buffers.give(buffer)
+        if future.cancelled() or future.exception() is not None:
+            self.transport.abort()
+            return
+        response = future.result()
+        if job.disconnected or self.transport.is_closing():
+            close = getattr(response.body, "close", None)
+            if close is not None:
+                close()
+            return
+        if isinstance(response.body, bytes):
+            job.response_complete = True
+            self._write(response, job.keep_alive)
+        else:
+            self._stream(job, request, response)
+
+    def _send_cached(self, response: Response, body: FileBody, keeps: bool) -> bool:
+        """Send a file from the memory of the system; False, with nothing done, if that cannot be."""
+        if not sendfile.IS_POSSIBLE or self.scheme != "http" or self.transport.get_write_buffer_size():
+            return False
+        file = sendfile.open_cached(body)
+        if file is None:
+            return False
+        if self._sender is None:
+            shared = self.transport.get_extra_info("socket").fileno()
+            self._sender = FileSender(self.loop, shared, self.limits.send_timeout_seconds)
+        job = _Job(keeps)
+        self.cycle = job  # type: ignore[assignment]
+        self.flow.pause_reading()
+
+        def done(is_sent: bool) -> None:
+            job.response_complete = True
+            if self.transport.is_closing():
                 return
-            arriving.size_before = received
-            self._deadline = self.loop.call_later(options.request_timeout_seconds, self._check_pace, arriving)
-
-        def _run(self, request: Request, found: Found, job: _Job) -> None:
-            """Have a worker thread answer; what comes meanwhile waits."""
-
-            def done(future: Future[Response]) -> None:
-                with suppress(RuntimeError):  # The loop was closed: nobody is there to be answered.
-                    self.loop.call_soon_threadsafe(self._finish, job, request, future)
-
-            application.run(request, found, done)
-
-        def _finish(self, job: _Job, request: Request, future: Future[Response]) -> None:
-            if job.buffer is not None:
-                request.body, buffer = b"", job.buffer
-                job.buffer = None
-                buffers.give(buffer)
-            if future.cancelled() or future.exception() is not None:
+            if not is_sent:
                 self.transport.abort()
                 return
-            response = future.result()
-            if job.disconnected or self.transport.is_closing():
-                close = getattr(response.body, "close", None)
-                if close is not None:
-                    close()
-                return
-            if isinstance(response.body, bytes):
-                job.response_complete = True
-                self._write(response, job.keep_alive)
-            else:
-                self._stream(job, request, response)
-
-        def _send_cached(self, response: Response, body: FileBody, keeps: bool) -> bool:
-            """Send a file from the memory of the system; False, with nothing done, if that cannot be."""
-            if not sendfile.IS_POSSIBLE or self.scheme != "http" or self.transport.get_write_buffer_size():
-                return False
-            file = sendfile.open_cached(body)
-            if file is None:
-                return False
-            if self._sender is None:
-                shared = self.transport.get_extra_info("socket").fileno()
-                self._sender = FileSender(self.loop, shared, options.send_timeout_seconds)
-            job = _Job(keeps)
-            self.cycle = job  # type: ignore[assignment]
-            self.flow.pause_reading()
-
-            def done(is_sent: bool) -> None:
-                job.response_complete = True
-                if self.transport.is_closing():
-                    return
-                if not is_sent:
-                    self.transport.abort()
-                    return
-                self.flow.resume_reading()
-                if not job.keep_alive:
-                    self.transport.close()
-                self.on_response_complete()
-
-            self._sender.send(self._head(response, body.length), file, body, done)
-            return True
-
-        def _stream(self, job: _Job, request: Request, response: Response) -> None:
-            """Let uvicorn send what is too large for one piece."""
-            cycle = RequestResponseCycle(
-                scope={"method": "GET", "http_version": "1.1"},  # type: ignore[typeddict-item]
-                transport=self.transport,
-                flow=self.flow,
-                logger=self.logger,
-                access_logger=self.access_logger,
-                access_log=False,
-                default_headers=self.server_state.default_headers,
-                message_event=asyncio.Event(),
-                expect_100_continue=False,
-                keep_alive=job.keep_alive,
-                on_response=self.on_response_complete,
-            )
-            cycle.more_body = False
-            if cast(object, self.cycle) is job:
-                self.cycle = cycle
-            self._start_asgi_task(cycle, application.sending(request, response))  # type: ignore[arg-type]
-
-        def _write(self, response: Response, keeps: bool) -> None:
-            body = response.body if isinstance(response.body, bytes) else b""
-            try:
-                head = self._head(response, len(body))
-            except ValueError:
-                _log.exception("An answer cannot be sent")
-                head, body = self._head(Response(500), 0), b""
-            if len(body) <= _JOINED_BYTES:
-                self.transport.write(head + body)
-            else:
-                self.transport.write(head)
-                self.transport.write(body)
-            if not keeps:
+            self.flow.resume_reading()
+            if not job.keep_alive:
                 self.transport.close()
             self.on_response_complete()
 
-        def _head(self, response: Response, length: int) -> bytes:
-            """The status line and headers."""
-            pieces = [STATUS_LINE[response.status]]
-            for name, value in self.server_state.default_headers:
-                pieces += (name, b": ", value, b"\r\n")
-            pieces.append(blocks.block(response.headers))
-            pieces.append(b"content-length: %d\r\n\r\n" % length)
-            return b"".join(pieces)
+        self._sender.send(self._head(response, body.length), file, body, done)
+        return True
 
-        def _watch_head(self) -> None:
-            self._deadline = self.loop.call_later(options.request_timeout_seconds, self._too_slow)
+    def _stream(self, job: _Job, request: Request, response: Response) -> None:
+        """Let uvicorn send what is too large for one piece."""
+        cycle = RequestResponseCycle(
+            scope={"method": "GET", "http_version": "1.1"},  # type: ignore[typeddict-item]
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=job.keep_alive,
+            on_response=self.on_response_complete,
+        )
+        cycle.more_body = False
+        if cast(object, self.cycle) is job:
+            self.cycle = cycle
+        self._start_asgi_task(cycle, self.served.sending(request, response))  # type: ignore[arg-type]
 
-        def _unwatch_head(self) -> None:
-            if self._deadline is not None:
-                self._deadline.cancel()
-                self._deadline = None
+    def _write(self, response: Response, keeps: bool) -> None:
+        body = response.body if isinstance(response.body, bytes) else b""
+        try:
+            head = self._head(response, len(body))
+        except ValueError:
+            _log.exception("An answer cannot be sent")
+            head, body = self._head(Response(500), 0), b""
+        if len(body) <= _JOINED_BYTES:
+            self.transport.write(head + body)
+        else:
+            self.transport.write(head)
+            self.transport.write(body)
+        if not keeps:
+            self.transport.close()
+        self.on_response_complete()
 
-        def _too_slow(self) -> None:
+    def _head(self, response: Response, length: int) -> bytes:
+        """The status line and headers."""
+        pieces = [STATUS_LINE[response.status]]
+        for name, value in self.server_state.default_headers:
+            pieces += (name, b": ", value, b"\r\n")
+        pieces.append(self.blocks.block(response.headers))
+        pieces.append(b"content-length: %d\r\n\r\n" % length)
+        return b"".join(pieces)
+
+    def _watch_head(self) -> None:
+        self._deadline = self.loop.call_later(self.limits.request_timeout_seconds, self._too_slow)
+
+    def _unwatch_head(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
             self._deadline = None
-            if not self.transport.is_closing():
-                self.transport.close()
 
-    return Connection
+    def _too_slow(self) -> None:
+        self._deadline = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+def connection_class(application: Application, options: HttpOptions) -> type[Connection]:
+    """The class of connections to `application`; uvicorn makes one of each."""
+    shared = {
+        "served": application,
+        "limits": options,
+        "blocks": HeaderBlocks(application.standing_headers),
+        "buffers": Buffers(),
+    }
+    return type("ServedConnection", (Connection,), shared)
 
 
 def _body_length(headers: Mapping[str, str], options: HttpOptions) -> int | None:
