@@ -2,7 +2,9 @@
 
 import ctypes
 import logging
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,14 @@ from hounsfield.errors import ArchiveError, Corrupt
 
 _TARGETS = all_targets()
 _LIMITS = Limits(0.3, 256 << 20)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _folders_of_targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Targets make folders that outlive an input: pytest's own are removed in time."""
+    before, tempfile.tempdir = tempfile.tempdir, str(tmp_path_factory.mktemp("fuzz"))
+    yield
+    tempfile.tempdir = before
 
 
 def _run(target: Target, inputs: int = 40, folder: Path | None = None, explore: int = 0) -> Campaign:
