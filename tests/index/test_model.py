@@ -1,5 +1,6 @@
 """The index against a simple model of it, through any sequence of operations."""
 
+import copy
 import shutil
 import tempfile
 import threading
@@ -164,15 +165,24 @@ class IndexAndModel(RuleBasedStateMachine):
             self.run_batch(chosen)
 
     def run_batch(self, chosen: list[tuple[Any, ...]]) -> None:
-        """As if threads waited for their turn; every second one does its work and then fails."""
+        """As if threads waited for their turn; every second one does its work and then fails.
+
+        All are then run again: the model goes back to its beginning before the first one that it saw.
+        """
         self.database._turn.acquire()
         errors: list[BaseException] = []
+        beginning = copy.deepcopy(self.model)
+        seen: list[tuple[Any, ...]] = []
 
         def write(operation: tuple[Any, ...], fails: bool) -> None:
             def work(tx: Transaction) -> None:
                 if fails:
                     undone(tx)
                     raise Failed
+                if any(each is operation for each in seen):
+                    self.model = copy.deepcopy(beginning)
+                    seen.clear()
+                seen.append(operation)
                 self.prepare(operation)(tx)
 
             try:

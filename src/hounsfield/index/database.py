@@ -45,6 +45,9 @@ class Transaction(Protocol):
     """A consistent view of the index, and in `write` the right to change it."""
 
     pending: Pending
+    memo: dict[Any, Any]
+    """What writers of this process found out and may use again, as long as nothing they found is undone: empty it when
+    rows are deleted, or changed otherwise than by receiving instances."""
 
     def rows(self, sql: str, *parameters: Any) -> list[Row]:
         """All rows of a query."""
@@ -99,7 +102,7 @@ class Database(Protocol):
 
         With `durable` the commit survives a power cut. Without, it is visible to every later transaction but a
         power cut may take it back: for rows that can be made again from a file that is itself durable.
-        `work` must touch nothing but the transaction, as it may share it and be rolled back alone. No network, disk or
+        `work` must touch nothing but the transaction: it may share it, be undone, and be run again. No network, disk or
         decoding in it.
         """
         ...

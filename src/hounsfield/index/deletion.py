@@ -43,6 +43,7 @@ def delete_rows(tx: Transaction, level: Level, key: bytes, date: str) -> Deleted
         raise NotFound(
             f"No {level.word.lower()} {to_public_id(key) if key else ''} in the index".replace("  ", " ")
         )
+    tx.memo.clear()
     deleted = Deleted()
     ancestors = _ancestors(tx, level, row[0])
     top_level, top = level, row[0]

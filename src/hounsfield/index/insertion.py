@@ -173,12 +173,13 @@ def _find_or_add_parents(
     tx: Transaction, new: NewInstance, keys: tuple[bytes, ...], created: list[Level]
 ) -> tuple[int, int, int, int | None]:
     """Row ids of patient, study and series, and the expected number of instances of the series."""
-    found = tx.row(
+    found = tx.memo.get(keys[Level.SERIES]) or tx.row(
         "SELECT studies.patient, series.study, series.id, series.expected_instances"
         " FROM series JOIN studies ON studies.id = series.study WHERE series.public_id = ?",
         keys[Level.SERIES],
     )
     if found:
+        tx.memo[keys[Level.SERIES]] = found
         patient, study, series, expected = found
         return patient, study, series, expected
     if new.parents is None:

@@ -1,9 +1,12 @@
 """Writing what a transaction gathered: counters, and the dates of the resources it touched."""
 
+from hounsfield.dicom.levels import Level
 from hounsfield.index.database import TOTALS, Pending, Transaction
 
 TABLES = ("patients", "studies", "series", "instances")
 """The table of each level."""
+RECEIVED_PRECISION_NS = 100_000_000
+"""How much the `received_ns` of a row may lag behind, so that not every instance changes three more rows."""
 
 
 def flush(tx: Transaction, pending: Pending) -> None:
@@ -14,9 +17,24 @@ def flush(tx: Transaction, pending: Pending) -> None:
         )
     for (level, resource), date in pending.updated.items():
         tx.run(f"UPDATE {TABLES[level]} SET last_update = ? WHERE id = ?", date, resource)
-    for (level, resource), (date, now_ns) in sorted(pending.received.items(), key=_received_ns):
-        date = max(date, pending.updated.get((level, resource), ""))
-        tx.run(_RECEIVED[level], date, now_ns, resource)
+    for key, (date, now_ns) in sorted(pending.received.items(), key=_received_ns):
+        date = max(date, pending.updated.get(key, ""))
+        if not _is_fresh(tx, key, date, now_ns):
+            tx.run(_RECEIVED[key[0]], date, now_ns, key[1])
+            tx.memo["received", *key] = (date, now_ns)
+        if key[0] == Level.PATIENT:
+            tx.memo["newest"] = key
+
+
+def _is_fresh(tx: Transaction, key: tuple[int, int], date: str, now_ns: int) -> bool:
+    """Whether a row says when it last received something, but for `RECEIVED_PRECISION_NS`.
+
+    The second is always right, and so is the order of the patients.
+    """
+    known = tx.memo.get(("received", *key))
+    if known is None or known[0] != date or now_ns - known[1] > RECEIVED_PRECISION_NS:
+        return False
+    return key[0] != Level.PATIENT or tx.memo.get("newest") == key
 
 
 def _received_ns(item: tuple[tuple[int, int], tuple[str, int]]) -> int:

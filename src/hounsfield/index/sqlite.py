@@ -33,6 +33,7 @@ _SHARED = 256  # Works that one transaction carries at most.
 # Commits after which the log is copied in the background, and pages (256 MiB) at which a writer does it itself.
 _CHECKPOINT_COMMITS = 512
 _CHECKPOINT_PAGES = 65536
+_REMEMBERED = 10_000  # Entries of the memo, after which it begins anew.
 _DISK_ERRORS = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
@@ -46,10 +47,16 @@ _DISK_ERRORS = {
 class SqliteTransaction:
     """See `Transaction`."""
 
-    def __init__(self, connection: sqlite3.Connection, shared: Pending | None = None) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        shared: Pending | None = None,
+        memo: dict[Any, Any] | None = None,
+    ) -> None:
         self._execute = connection.execute
         self._shared = shared or Pending()
         self.pending = Pending()
+        self.memo = {} if memo is None else memo
 
     def rows(self, sql: str, *parameters: Any) -> list[Row]:
         """See `Transaction.rows`."""
@@ -106,6 +113,10 @@ class _Work(Generic[T]):
         self.error: BaseException | None = None
 
 
+class _OneFailed(Exception):
+    """One of several works failed; never leaves this module."""
+
+
 class SqliteDatabase:
     """See `Database`."""
 
@@ -129,6 +140,7 @@ class SqliteDatabase:
             raise
         if is_new:
             _sync_folder(path.parent)
+        self._memo: dict[Any, Any] = {}
         self._commits = 0
         self._checkpoints = Checkpoints(self._connect)
 
@@ -199,20 +211,10 @@ class SqliteDatabase:
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _SHARED))]
         try:
             self._set_full_sync(any(work.durable for work in batch))
-            self._writer.execute("BEGIN IMMEDIATE")
             try:
-                pending = Pending()
-                for work in batch:
-                    self._run_one(work, pending, len(batch) == 1)
-                flush(SqliteTransaction(self._writer), pending)
-                self._writer.execute("COMMIT")
-                self._commits += 1
-                if self._commits % _CHECKPOINT_COMMITS == 0:
-                    self._checkpoints.ask()
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    self._writer.execute("ROLLBACK")
-                raise
+                self._run_together(batch, self._run_one if len(batch) == 1 else self._run_or_give_up)
+            except _OneFailed:  # Which is rare: again, each in a savepoint, so that it is undone alone.
+                self._run_together(batch, self._run_in_savepoint)
         except BaseException as error:  # noqa: BLE001  It is raised again in each thread that waits.
             for work in batch:
                 work.error = work.error or _translated(error)
@@ -220,23 +222,48 @@ class SqliteDatabase:
             for work in batch:
                 work.is_done = True
 
-    def _run_one(self, work: _Work[Any], pending: Pending, is_alone: bool) -> None:
+    def _run_together(self, batch: list[_Work[Any]], run: Callable[[_Work[Any], Pending], None]) -> None:
+        """Run works in one transaction, and commit it."""
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            pending = Pending()
+            for work in batch:
+                run(work, pending)
+            flush(SqliteTransaction(self._writer, memo=self._memo), pending)
+            self._writer.execute("COMMIT")
+        except BaseException:
+            self._memo.clear()
+            with suppress(sqlite3.Error):
+                self._writer.execute("ROLLBACK")
+            raise
+        if len(self._memo) > _REMEMBERED:
+            self._memo.clear()
+        self._commits += 1
+        if self._commits % _CHECKPOINT_COMMITS == 0:
+            self._checkpoints.ask()
+
+    def _run_one(self, work: _Work[Any], pending: Pending) -> None:
+        tx = SqliteTransaction(self._writer, pending, self._memo)
+        work.result = work.action(tx)
+        pending.merge(tx.pending)
+
+    def _run_or_give_up(self, work: _Work[Any], pending: Pending) -> None:
+        try:
+            self._run_one(work, pending)
+        except BaseException as error:
+            raise _OneFailed from error
+
+    def _run_in_savepoint(self, work: _Work[Any], pending: Pending) -> None:
         """Run a work; when it fails, only what it did is undone."""
-        tx = SqliteTransaction(self._writer, pending)
-        if is_alone:
-            work.result = work.action(tx)
-            pending.merge(tx.pending)
-            return
         self._writer.execute("SAVEPOINT work")
         try:
-            work.result = work.action(tx)
+            self._run_one(work, pending)
         except BaseException as error:
+            self._memo.clear()
             work.error = _translated(error)
             if not self._writer.in_transaction:  # A full disk, say, made SQLite undo the work of all.
                 raise
             self._writer.execute("ROLLBACK TO work")
-        else:
-            pending.merge(tx.pending)
         self._writer.execute("RELEASE work")
 
     def _set_full_sync(self, wanted: bool) -> None:

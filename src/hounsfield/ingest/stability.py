@@ -8,6 +8,7 @@ from collections.abc import Callable
 from hounsfield.archive import Archive
 from hounsfield.errors import ArchiveError
 from hounsfield.events import Event, InstanceReceived, ResourceStable
+from hounsfield.index.pending import RECEIVED_PRECISION_NS
 from hounsfield.index.stability import next_unstable, settle_stable
 from hounsfield.ingest.receive import date_of
 
@@ -21,7 +22,8 @@ class StabilityMonitor:
     def __init__(
         self, archive: Archive, stable_age_seconds: float, clock_ns: Callable[[], int] = time.time_ns
     ) -> None:
-        self._archive, self._age_ns, self._clock_ns = archive, int(stable_age_seconds * 1e9), clock_ns
+        self._archive, self._clock_ns = archive, clock_ns
+        self._age_ns = int(stable_age_seconds * 1e9) + RECEIVED_PRECISION_NS
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stability", daemon=True)
