@@ -57,7 +57,6 @@ class Settling:
     def files_were_deleted(self) -> None:
         """The table of deleted files has new rows."""
         self._has_deleted = True
-        self._last_activity = time.monotonic()
         self._wake.set()
 
     def settle(self) -> None:
