@@ -251,6 +251,8 @@ def _open_http(configuration: Configuration, host: Host, area: FilesystemArea, s
         port=options.port,
         bind_addresses=options.bind_addresses,
         threads=options.threads_count,
+        # Uploads that wait for the disk overlap; those that do not compete for the interpreter.
+        brief_threads=0 if records.ingest(configuration).is_synced else 2,
         request_timeout_seconds=options.request_timeout_seconds,
         is_kept_alive=options.is_kept_alive,
         keep_alive_timeout_seconds=options.keep_alive_timeout_seconds,

@@ -62,11 +62,15 @@ class Application:
         self._filters = tuple(filters)
         self._doorkeeper = Doorkeeper(options.access)
         self._pool: Executor = ThreadPoolExecutor(options.threads, thread_name_prefix="HTTP")
+        self._brief = self._pool
+        if options.brief_threads:
+            self._brief = ThreadPoolExecutor(options.brief_threads, thread_name_prefix="HTTP-BRIEF")
         self.standing_headers = _standing_headers(options)
 
     def close(self) -> None:
         """Let the worker threads go, once nobody calls the application any more."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._pool, self._brief):
+            pool.shutdown(wait=True, cancel_futures=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -125,7 +129,8 @@ class Application:
 
     def run(self, request: Request, found: Found, done: Callable[[Future[Response]], None]) -> None:
         """Answer in a worker thread, and call `done` there."""
-        self._pool.submit(self._answer, request, found).add_done_callback(done)
+        pool = self._brief if found.is_brief else self._pool
+        pool.submit(self._answer, request, found).add_done_callback(done)
 
     def sending(self, request: Request, response: Response) -> Asgi:
         """An application that answers `response`, whatever it is asked."""

@@ -25,7 +25,8 @@ class Route:
 
     `is_inline` claims that the handler, asked by a GET without arguments, reads only memory or the index, quickly:
     it is then run on the event loop instead of a worker thread. `at_hand` gives the same answer as the handler, to
-    such a GET, if it happens to be in memory, and raises an `ArchiveError` otherwise.
+    such a GET, if it happens to be in memory, and raises an `ArchiveError` otherwise. `is_brief` claims that, with a
+    body held in memory, the handler is short and does not wait: many of them at once only get in each other's way.
     """
 
     method: str
@@ -33,6 +34,7 @@ class Route:
     handler: Handler
     is_inline: bool = False
     at_hand: Handler | None = None
+    is_brief: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Found:
     values: Mapping[str, str]
     is_inline: bool
     at_hand: Handler | None = None
+    is_brief: bool = False
 
 
 @dataclass(slots=True)
@@ -119,7 +122,7 @@ class Router:
         node.routes[route.method] = (route, tuple(names))
         if not names:
             self._literal[route.method, "/" + "/".join(parts)] = Found(
-                route.handler, {}, route.is_inline, route.at_hand
+                route.handler, {}, route.is_inline, route.at_hand, route.is_brief
             )
 
     def _match(self, method: str, parts: list[str], captured: list[str]) -> Found:
@@ -133,7 +136,7 @@ class Router:
         if chosen is not None:
             route, keys = chosen
             values = dict(zip(keys, captured, strict=True))
-            return Found(route.handler, values, route.is_inline, route.at_hand)
+            return Found(route.handler, values, route.is_inline, route.at_hand, route.is_brief)
         if method == "GET" and names:
             return Found(_Directory(names), {}, True)
         if method in WEBDAV_METHODS:

@@ -5,7 +5,7 @@ from enum import Enum
 
 from hounsfield.dicom import tags
 from hounsfield.dicom.dataset import Dataset
-from hounsfield.dicom.identifiers import Identifiers
+from hounsfield.dicom.identifiers import Identifiers, PublicId
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.main_tags import MainTags, extract, sequences
 from hounsfield.dicom.part10 import Head
@@ -14,6 +14,7 @@ from hounsfield.index.insertion import NewInstance, NewParents
 
 PIXEL_DATA_OFFSET_UNKNOWN = -1
 _COUNT_DIGITS = 9
+PublicIds = tuple[PublicId, PublicId, PublicId, PublicId]
 _UPPER_LEVELS = (Level.PATIENT, Level.STUDY, Level.SERIES)
 
 
@@ -57,6 +58,7 @@ def describe(
     main_tags_version: int,
     offset: int = 0,
     with_parents: bool = True,
+    public_ids: PublicIds | None = None,
 ) -> NewInstance:
     """Gather what the index keeps.
 
@@ -66,7 +68,7 @@ def describe(
     dataset, origin = head.dataset, reception.origin
     return NewInstance(
         identifiers=identifiers,
-        public_ids=identifiers.public_ids(),
+        public_ids=public_ids or identifiers.public_ids(),
         tags=extract(dataset, Level.INSTANCE, main_tags),
         sequences=sequences(dataset, Level.INSTANCE, main_tags),
         parents=_parents(dataset, main_tags) if with_parents else None,

@@ -32,7 +32,7 @@ from hounsfield.index.insertion import (
     are_known,
 )
 from hounsfield.index.patients import next_to_recycle
-from hounsfield.ingest.instance import Origin, Reception, describe
+from hounsfield.ingest.instance import Origin, PublicIds, Reception, describe
 from hounsfield.ingest.note import Note, write_note
 from hounsfield.ingest.settling import Settling
 from hounsfield.store.area import FileKey
@@ -153,7 +153,7 @@ def receive(intake: Intake, incoming: Incoming) -> Receipt:
         or (overwrite is Overwrite.IF_CHANGED and _is_same_file(intake, incoming, public_ids[Level.INSTANCE]))
     ):
         return Receipt(Outcome.ALREADY_STORED, identifiers)
-    describe_it = partial(_describe, intake, incoming, head, identifiers)
+    describe_it = partial(_describe, intake, incoming, head, identifiers, public_ids)
     new = describe_it(intake.clock_ns(), with_parents=not has_series or overwrite is not Overwrite.NEVER)
     file = _store(intake, incoming, new)
     try:
@@ -183,6 +183,7 @@ def _describe(
     incoming: Incoming,
     head: Head,
     identifiers: Identifiers,
+    public_ids: PublicIds,
     now_ns: int,
     *,
     with_parents: bool,
@@ -194,6 +195,7 @@ def _describe(
         main_tags=intake.options.main_tags,
         main_tags_version=intake.main_tags_version,
         offset=len(incoming.prefix),
+        public_ids=public_ids,
         with_parents=with_parents,
     )
 

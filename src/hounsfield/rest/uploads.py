@@ -16,7 +16,7 @@ from hounsfield.rest.door import Door
 
 def routes(door: Door) -> list[Route]:
     """The route of uploads."""
-    return [Route("POST", "/instances", partial(post_instances, door))]
+    return [Route("POST", "/instances", partial(post_instances, door), is_brief=True)]
 
 
 def post_instances(door: Door, request: Request) -> Response:
