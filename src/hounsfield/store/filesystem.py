@@ -7,6 +7,7 @@ import contextlib
 import errno
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from hounsfield.store.slots import Slot, SlotPool
 from hounsfield.store.spool import Buffer, FolderSpool, SpoolFile
 
 _log = logging.getLogger("hounsfield.generic")
+_MANY_DELETED = 32  # In one folder, from which on it gets no new files.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _BINARY = getattr(os, "O_BINARY", 0)
 
@@ -106,16 +108,19 @@ class FilesystemArea:
 
     def remove(self, keys: Iterable[FileKey]) -> None:
         """See `StorageArea.remove`."""
-        folders = set()
+        folders: Counter[Path] = Counter()
         for key in keys:
             path = self.path(key)
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
-                folders.add(path.parent)
+                folders[path.parent] += 1
             self._filling.discard(key)
         if self._sync:
             for folder in folders:
                 sync_folder(folder)
+        for folder, count in folders.items():
+            if count >= _MANY_DELETED:
+                self._pool.leave_folder(folder.parent.name + folder.name)
 
     def settle(self, keys: Iterable[FileKey], mark: int) -> None:
         """See `StorageArea.settle`: the note is cut off; should a power cut undo that, nothing is lost."""

@@ -49,6 +49,12 @@ class SlotPool:
         self._thread = threading.Thread(target=self._keep_ready, name="storage-slots", daemon=True)
         self._thread.start()
 
+    def leave_folder(self, prefix: str) -> None:
+        """Make no more slots in this folder: many files were deleted there, and ext4 would search among them."""
+        with self._making:
+            if self._prefix == prefix:
+                self._in_folder = self._folder_limit
+
     def take(self) -> Slot:
         """A slot; made on the spot when none is ready."""
         while True:
