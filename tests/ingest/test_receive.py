@@ -29,6 +29,7 @@ from hounsfield.index.labels import add_label
 from hounsfield.index.metadata import MetadataType
 from hounsfield.index.patients import is_protected, next_to_recycle, set_protected
 from hounsfield.index.resources import Resource, get_row, list_ids, load
+from hounsfield.index.stability import settle_stable
 from hounsfield.index.statistics import Totals, totals
 from hounsfield.ingest.instance import Reception, describe
 from hounsfield.ingest.receive import Incoming, Outcome, Overwrite, date_of, receive
@@ -422,3 +423,36 @@ def described(bench: Bench, patient: str, sop: str) -> NewInstance:
     reception = Reception(REST, date_of(now), now)
     options = bench.intake.options
     return describe(head, identify(head.dataset), reception, main_tags=options.main_tags, main_tags_version=1)
+
+
+def test_a_series_that_was_deleted_is_made_anew(bench: Bench) -> None:
+    """What writers remember of it must not outlive it."""
+    for sop in ("1", "2"):
+        bench.receive(make_file(sop=sop))
+    series = identifiers().public_id(Level.SERIES)
+    bench.database.write(lambda tx: delete(tx, Level.SERIES, series, "20240101T000000"))
+    # Another series may get the row of the one that is gone.
+    bench.receive(make_file(patient="P2", study="2", series="2", sop="9"))
+    bench.receive(make_file(sop="3"))
+    with bench.database.read() as tx:
+        (found,) = load(tx, Level.SERIES, [series])
+        assert found.children == [identifiers(sop="3").public_id(Level.INSTANCE)]
+        assert found.parent == identifiers().public_id(Level.STUDY)
+        counted = totals(tx)
+    assert (counted.patients, counted.studies, counted.series, counted.instances) == (2, 2, 2, 2)
+
+
+def test_the_order_of_patients_is_exact_however_fast_they_come(bench: Bench) -> None:
+    for number, patient in enumerate(("P1", "P2", "P1", "P1", "P3", "P1")):
+        bench.receive(make_file(patient=patient, study=patient[1:], sop=str(number)))
+    with bench.database.read() as tx:
+        assert next_to_recycle(tx, "") == identifiers("P2").public_id(Level.PATIENT)
+
+
+def test_what_stabilised_is_unstable_again_at_once(bench: Bench) -> None:
+    bench.receive(make_file(sop="1"))
+    bench.database.write(lambda tx: settle_stable(tx, bench.clock.now_ns, "20240101T000000"))
+    bench.receive(make_file(sop="2"))
+    with bench.database.read() as tx:
+        (found,) = load(tx, Level.SERIES, [identifiers().public_id(Level.SERIES)])
+    assert not found.is_stable

@@ -73,17 +73,6 @@ def set_md5(tx: Transaction, uuid: str, md5: str, stored_md5: str) -> None:
     tx.run("UPDATE attachments SET md5 = ?, stored_md5 = ? WHERE uuid = ?", md5, stored_md5, uuid)
 
 
-def without_md5(tx: Transaction, limit: int) -> list[Attachment]:
-    """Some files whose MD5 was not computed yet."""
-    rows = tx.rows(f"SELECT {_COLUMNS} FROM attachments WHERE md5 IS NULL LIMIT ?", limit)
-    return [Attachment(*row) for row in rows]
-
-
-def has_file(tx: Transaction, uuid: str) -> bool:
-    """Whether some resource has this file."""
-    return stored_size(tx, uuid) is not None
-
-
 def stored_size(tx: Transaction, uuid: str) -> int | None:
     """How many bytes a file of some resource has; None if no resource has it."""
     row = tx.row("SELECT stored_size FROM attachments WHERE uuid = ?", uuid)

@@ -270,26 +270,6 @@ def _public_id(tx: Transaction, level: Level, row: int) -> PublicId:
     return to_public_id(found[0])
 
 
-def public_ids_above(tx: Transaction, instance: str) -> tuple[PublicId, PublicId, PublicId, PublicId]:
-    """Public ids from the patient down to an instance.
-
-    Raises
-    ------
-    NotFound
-        If there is no such instance.
-    """
-    row = tx.row(
-        "SELECT p.public_id, st.public_id, se.public_id, i.public_id FROM instances i JOIN series"
-        " se ON se.id = i.series"
-        " JOIN studies st ON st.id = se.study JOIN patients p ON p.id = st.patient WHERE i.public_id = ?",
-        to_key(instance),
-    )
-    if row is None:
-        raise NotFound("No such instance in the index")
-    patient, study, series, found = (to_public_id(key) for key in row)
-    return patient, study, series, found
-
-
 def first_instance(tx: Transaction, level: Level, public_id: str) -> PublicId:
     """One instance below a resource: the first that was received.
 
