@@ -8,12 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hounsfield.archive import Archive
+from hounsfield.dicom.keys import Keys
 from hounsfield.events import Event
 from hounsfield.http.asgi import RequestFilter
 from hounsfield.http.routing import ExpressionRoute, Route
 from hounsfield.ingest.receive import Filter, Intake
 from hounsfield.ingest.upload import UploadOptions
+from hounsfield.net.agreement import Caller
 from hounsfield.net.messages import Service
+
+FindFilter = Callable[[Keys, Caller], Keys]
+"""May rewrite the identifier of a C-FIND before it is answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,4 +37,5 @@ class Host:
     expressions: list[ExpressionRoute] = field(default_factory=list)
     request_filters: list[RequestFilter] = field(default_factory=list)
     services: dict[str, Service] = field(default_factory=dict)
+    find_filters: list[FindFilter] = field(default_factory=list)
     subscribers: list[Callable[[Event], None]] = field(default_factory=list)

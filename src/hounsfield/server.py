@@ -18,7 +18,7 @@ from types import FrameType
 
 from hounsfield import __version__
 from hounsfield.archive import Archive
-from hounsfield.config import records
+from hounsfield.config import dicom, records
 from hounsfield.config.configuration import Configuration, has_changed, load
 from hounsfield.config.flags import Flags
 from hounsfield.config.modalities import Modality
@@ -46,6 +46,7 @@ from hounsfield.net.options import AssociationOptions, ServerOptions
 from hounsfield.net.server import DicomServer
 from hounsfield.net.tls import PROTOCOL_VERSIONS, server_context
 from hounsfield.rest import extension as rest
+from hounsfield.scp import extension as scp
 from hounsfield.scp.acceptance import AcceptanceRules, KnownModality, policy
 from hounsfield.scp.storage import storage_service
 from hounsfield.store.durable import make_folder
@@ -146,6 +147,7 @@ def _host(configuration: Configuration, archive: Archive, intake: Intake, area: 
     filters: list[Filter] = []
     host = Host(archive, replace(intake, filters=filters), uploads, filters)
     rest.extend(host, rest_options(configuration))
+    scp.extend(host, dicom.query_options(configuration, intake))
     if http.is_explorer_enabled:
         host.routes.extend(assets.routes())
     for subscriber in host.subscribers:
@@ -171,7 +173,7 @@ def _open_dicom(configuration: Configuration, host: Host, area: FilesystemArea, 
         accepted_sop_classes=options.accepted_sop_classes,
         rejected_sop_classes=options.rejected_sop_classes,
     )
-    accepted = policy(rules, partial(storage_service, partial(receive, host.intake)))
+    accepted = policy(rules, partial(storage_service, partial(receive, host.intake)), host.services)
     association = AssociationOptions(
         maximum_pdu_length=options.maximum_pdu_length, idle_timeout_seconds=options.timeout_seconds or 0
     )

@@ -1,7 +1,7 @@
 """An open connection that speaks the upper layer: messages out, messages in. Used by provider and requester."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import chain
 
 from hounsfield.errors import Corrupt, PeerFailure, TimedOut
@@ -92,11 +92,19 @@ class Association:
 
     def send_message(self, context_id: int, command: CommandSet, payload: Buffer | None = None) -> None:
         """Send a message in as many fragments as the peer wants, in as few system calls as possible."""
+        self.send_messages(context_id, command, (payload,))
+
+    def send_messages(self, context_id: int, command: CommandSet, payloads: Sequence[Buffer | None]) -> None:
+        """Send messages that differ by their data sets alone."""
         self._layer.check_data_may_be_sent()
         length = self._maximum_length
-        pdus = fragment(context_id, encode_command(command), is_command=True, maximum_length=length)
-        if payload is not None:
-            pdus = chain(pdus, fragment(context_id, payload, is_command=False, maximum_length=length))
+        encoded = encode_command(command)
+        pdus = chain.from_iterable(
+            fragment(context_id, body, is_command=is_command, maximum_length=length)
+            for payload in payloads
+            for is_command, body in ((True, encoded), (False, payload))
+            if body is not None
+        )
         waiting: list[Buffer] = []
         size = 0
         for header, body in pdus:

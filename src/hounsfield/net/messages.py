@@ -5,13 +5,14 @@ syntaxes, and how it responds. Its responses are a generator, so that C-FIND can
 C-GET can have its C-STORE sub-operations performed on the same association:
 
 - `yield Response(...)` sends a response; the last one has a status that is not pending;
+- `yield Burst(...)` sends several pending responses at once, where there are many;
 - `completion = yield SubOperation(...)` sends a request of our own and gives the command set of its response;
 - a C-CANCEL arrives as `errors.Cancelled` raised at the `yield` of a pending response, or of a sub-operation that is
   then not performed: the generator may answer with its counters and status FE00H, or let it pass, which sends
   that status for it.
 """
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -63,6 +64,14 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
+class Burst:
+    """Pending responses that differ by their data sets alone."""
+
+    payloads: Sequence[Buffer]
+    status: int = Status.PENDING
+
+
+@dataclass(frozen=True, slots=True)
 class SubOperation:
     """A request of our own on the association of a request, such as the C-STORE of a C-GET.
 
@@ -74,7 +83,8 @@ class SubOperation:
     payload: Buffer | None = None
 
 
-Responses = Generator[Response | SubOperation, CommandSet | None, None]
+Step = Response | Burst | SubOperation
+Responses = Generator[Step, CommandSet | None, None]
 
 
 def _no_prefix(request: Request) -> bytes:  # noqa: ARG001  # What a Service wants.

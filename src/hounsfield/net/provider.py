@@ -17,10 +17,12 @@ from hounsfield.net.dimse import (
 )
 from hounsfield.net.indications import AssociateIndicated
 from hounsfield.net.messages import (
+    Burst,
     Request,
     Response,
     Responses,
     Service,
+    Step,
     SubOperation,
     is_pending,
     read_request,
@@ -222,16 +224,17 @@ class Provider:
                     if not self._is_cancelled:
                         completion = self._perform(step, request)
                     continue
-                self._reply(request, step)
-                if not is_pending(step.status):
-                    return
+                if isinstance(step, Burst):
+                    self._reply_often(request, step)
+                else:
+                    self._reply(request, step)
+                    if not is_pending(step.status):
+                        return
                 self._look_for_cancel(request)
         finally:
             responses.close()
 
-    def _next_step(
-        self, responses: Responses, service: Service, completion: CommandSet | None
-    ) -> Response | SubOperation:
+    def _next_step(self, responses: Responses, service: Service, completion: CommandSet | None) -> Step:
         try:
             if self._is_cancelled and completion is None:  # What was completed is counted first.
                 self._is_cancelled = False
@@ -253,6 +256,11 @@ class Provider:
         self._association.send_message(
             request.context.id, response_command(request, response), response.payload
         )
+
+    def _reply_often(self, request: Request, burst: Burst) -> None:
+        if burst.payloads:
+            command = response_command(request, Response(burst.status, burst.payloads[0]))
+            self._association.send_messages(request.context.id, command, burst.payloads)
 
     def _look_for_cancel(self, request: Request) -> None:
         """See whether a C-CANCEL of `request` came in the meantime. PS3.7 9.3.2.3."""

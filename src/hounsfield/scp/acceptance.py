@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 
 from hounsfield.dicom.uids import STORAGE_SOP_CLASSES, TRANSFER_SYNTAXES
 from hounsfield.net.agreement import Caller
@@ -56,8 +57,15 @@ class AcceptanceRules:
     rejected_sop_classes: tuple[str, ...] = ()
 
 
-def policy(rules: AcceptanceRules, storage: Callable[[Callable[[str], bool]], Service]) -> Policy:
-    """The policy of associations; `storage` makes the storage service for a test of transfer syntaxes."""
+def policy(
+    rules: AcceptanceRules,
+    storage: Callable[[Callable[[str], bool]], Service],
+    services: Mapping[str, Service] = MappingProxyType({}),
+) -> Policy:
+    """The policy of associations.
+
+    `storage` makes the storage service for a test of transfer syntaxes; `services` are the others, by SOP class UID.
+    """
     syntaxes = accepted_transfer_syntaxes(rules)
     storage_service = storage(syntaxes.__contains__)
     storage_classes = accepted_sop_classes(rules)
@@ -66,6 +74,8 @@ def policy(rules: AcceptanceRules, storage: Callable[[Callable[[str], bool]], Se
     def find_service(abstract_syntax: str) -> Service | None:
         if abstract_syntax == VERIFICATION_SOP_CLASS_UID:
             return verification
+        if abstract_syntax in services:
+            return services[abstract_syntax]
         if abstract_syntax in storage_classes or _is_unknown_but_accepted(rules, abstract_syntax):
             return storage_service
         return None

@@ -2,7 +2,6 @@
 
 from hounsfield.config.option import Effect, Kind, Option, Section
 
-_FIND = "C-FIND is not offered yet"
 _MOVE = "C-MOVE and C-GET are not offered yet"
 _LOGS = "logs never hold attributes of patients"
 
@@ -71,8 +70,6 @@ DICOM_SERVER = Section(
             Kind.BOOLEAN,
             False,
             "Answer C-FIND to everybody.",
-            effect=Effect.IGNORED,
-            reason=_FIND,
         ),
         Option(
             "DicomAlwaysAllowFindWorklist",
@@ -172,8 +169,6 @@ QUERIES = Section(
             Kind.BOOLEAN,
             False,
             "Let case matter when person names are matched.",
-            effect=Effect.IGNORED,
-            reason="C-FIND is not offered yet",
         ),
         Option(
             "StorageAccessOnFind",
