@@ -45,7 +45,68 @@ class InstanceReceived:
     public_ids: tuple[str, str, str, str]
 
 
-Event = ResourceCreated | ResourceDeleted | ResourceStable | InstanceReceived
+@dataclass(frozen=True, slots=True)
+class MetadataUpdated:
+    """A client set or deleted a metadata, by its number."""
+
+    level: Level
+    public_id: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentUpdated:
+    """A client set or deleted an attachment, by its number."""
+
+    level: Level
+    public_id: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobSubmitted:
+    """A job waits to be run."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobSucceeded:
+    """A job ended well."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobFailed:
+    """A job failed or was cancelled."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModalitiesUpdated:
+    """A client changed the modalities that are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeersUpdated:
+    """A client changed the peers that are known."""
+
+
+Event = (
+    ResourceCreated
+    | ResourceDeleted
+    | ResourceStable
+    | InstanceReceived
+    | MetadataUpdated
+    | AttachmentUpdated
+    | JobSubmitted
+    | JobSucceeded
+    | JobFailed
+    | ModalitiesUpdated
+    | PeersUpdated
+)
 
 
 class EventBus:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from hounsfield.archive import Archive
 from hounsfield.dicom.keys import Keys
 from hounsfield.events import Event
+from hounsfield.hooks import FindFilter, OutgoingFindFilter, OutgoingStoreFilter
 from hounsfield.http.asgi import RequestFilter
+from hounsfield.http.local import LocalCalls
 from hounsfield.http.routing import ExpressionRoute, Route
 from hounsfield.ingest.receive import Filter, Intake
 from hounsfield.ingest.upload import UploadOptions
@@ -26,7 +28,8 @@ class Host:
     """The registries of one server.
 
     `filters` is the list that `intake` asks; `expressions` are asked before any of `routes`, of which the later
-    wins over an equal earlier one; `services` are by SOP class UID.
+    wins over an equal earlier one; `services` are by SOP class UID. Of several find filters each gets what the one
+    before it gave; a file is sent if all store filters agree. `calls` is how extensions ask the server's own routes.
     """
 
     archive: Archive
@@ -39,3 +42,8 @@ class Host:
     services: dict[str, Service] = field(default_factory=dict)
     find_filters: list[FindFilter] = field(default_factory=list)
     subscribers: list[Callable[[Event], None]] = field(default_factory=list)
+    find_filters: list[FindFilter] = field(default_factory=list)
+    worklist_filters: list[FindFilter] = field(default_factory=list)
+    outgoing_find_filters: list[OutgoingFindFilter] = field(default_factory=list)
+    outgoing_store_filters: list[OutgoingStoreFilter] = field(default_factory=list)
+    calls: LocalCalls = field(default_factory=LocalCalls)

@@ -94,8 +94,9 @@ def serve(configuration: Configuration) -> Iterator[Running]:
     """A server that runs as long as the block."""
     with ExitStack() as stack:
         host, spool_area = _build(configuration, stack)
+        dispatcher = _dispatcher(configuration, host)
         dicom_port = _open_dicom(configuration, host, spool_area, stack)
-        http_port = _open_http(configuration, host, spool_area, stack)
+        http_port = _open_http(configuration, host, dispatcher, spool_area, stack)
         yield Running(host, http_port, dicom_port)
 
 
@@ -244,7 +245,24 @@ def _dicom_tls(configuration: Configuration) -> ssl.SSLContext | None:
     )
 
 
-def _open_http(configuration: Configuration, host: Host, area: FilesystemArea, stack: ExitStack) -> int:
+def _dispatcher(configuration: Configuration, host: Host) -> Dispatcher:
+    """What answers requests, from clients and from inside."""
+    dispatcher = Dispatcher(
+        Router(host.routes, host.expressions),
+        describes_errors=configuration.boolean("HttpDescribeErrors"),
+        partial_uploads=PartialUploads(),
+    )
+    host.calls.bind(dispatcher, replace(dispatcher, router=Router(host.routes)))
+    return dispatcher
+
+
+def _open_http(
+    configuration: Configuration,
+    host: Host,
+    dispatcher: Dispatcher,
+    area: FilesystemArea,
+    stack: ExitStack,
+) -> int:
     """The HTTP door; the port it listens on, 0 if it is closed."""
     options = records.http(configuration)
     if not options.is_enabled:
@@ -263,11 +281,6 @@ def _open_http(configuration: Configuration, host: Host, area: FilesystemArea, s
         maximum_body_bytes=options.maximum_body_bytes or 0,
         access=options.access,
         tls=_https(configuration),
-    )
-    dispatcher = Dispatcher(
-        Router(host.routes, host.expressions),
-        describes_errors=options.describe_errors,
-        partial_uploads=PartialUploads(),
     )
     server = HttpServer(Application(dispatcher, http, area.spool, host.request_filters), http)
     server.start()

@@ -14,7 +14,7 @@ from hounsfield.store.spool import SpoolFile
 
 Body = bytes | memoryview | SpoolFile
 Header = tuple[bytes, bytes]
-Origin = Literal["http", "script"]
+Origin = Literal["http", "lua", "plugin"]
 
 
 # Not frozen: one is built for every request, and freezing triples the cost of building it.

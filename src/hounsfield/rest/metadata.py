@@ -5,6 +5,7 @@ from functools import partial
 
 from hounsfield.dicom.levels import Level
 from hounsfield.errors import NotFound
+from hounsfield.events import MetadataUpdated
 from hounsfield.http.errors import Forbidden, InexistentItem, NoAnswer, ReadOnly
 from hounsfield.http.messages import EMPTY_TEXT, Request, Response, answer_json, answer_text, body_bytes
 from hounsfield.http.routing import Route
@@ -89,6 +90,7 @@ def set_metadata(door: Door, level: Level, request: Request) -> Response:
         return put_metadata(tx, level, row, kind, value)
 
     revision = door.archive.database.write(work)
+    door.archive.events.publish(MetadataUpdated(level, public_id, kind))
     return answer_text("", (etag(revision, _md5(value)),))
 
 
@@ -106,6 +108,7 @@ def remove_metadata(door: Door, level: Level, request: Request) -> Response:
         log_change(tx, ChangeType.UPDATED_METADATA, level, row, to_key(public_id), date)
 
     door.archive.database.write(work)
+    door.archive.events.publish(MetadataUpdated(level, public_id, kind))
     return EMPTY_TEXT
 
 

@@ -21,7 +21,7 @@ def routes(door: Door) -> list[Route]:
 
 def post_instances(door: Door, request: Request) -> Response:
     """Store one file, or all of an archive."""
-    origin = Origin(OriginKind.REST_API, remote_ip=request.remote_ip, http_username=request.username)
+    origin = origin_of(request)
     is_gzip = request.headers.get("content-encoding", "").strip().lower() == "gzip"
     length = body_length(request.body)
     try:
@@ -31,6 +31,16 @@ def post_instances(door: Door, request: Request) -> Response:
             raise
         raise BadFileFormat(f"Cannot parse an invalid DICOM file (size: {length} bytes)") from cause
     return answer_json([describe(each) for each in result] if isinstance(result, list) else describe(result))
+
+
+def origin_of(request: Request) -> Origin:
+    """Who sends an instance by a request: a client, or a script of the server itself."""
+    match request.origin:
+        case "lua":
+            return Origin(OriginKind.LUA)
+        case "plugin":
+            return Origin(OriginKind.PLUGINS)
+    return Origin(OriginKind.REST_API, remote_ip=request.remote_ip, http_username=request.username)
 
 
 def describe(receipt: Receipt) -> dict[str, Any]:
