@@ -3,28 +3,26 @@
 A hook is called on the thread of what it intercepts, and may take its time; the peer waits meanwhile.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-TagTree = Mapping[str, str | Sequence["TagTree"]]
-"""Attributes by `gggg,eeee`; a sequence holds such objects."""
+from hounsfield.dicom.keys import Keys
+from hounsfield.net.agreement import Caller
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteEnd:
-    """The other side of an association; what is not known is empty. `manufacturer` is that of the configuration."""
+class Destination:
+    """Where an instance is to be sent."""
 
-    remote_aet: str
-    remote_ip: str = ""
-    called_aet: str = ""
-    manufacturer: str = ""
+    ae_title: str
+    ip: str
 
 
-FindFilter = Callable[[TagTree, RemoteEnd], TagTree]
-"""Gives the query to answer instead of the one that came, of C-FIND for resources or worklists."""
+FindFilter = Callable[[Keys, Caller], Keys]
+"""May rewrite the identifier of a C-FIND before it is answered."""
 
-OutgoingFindFilter = Callable[[TagTree, str], TagTree]
-"""Gives the query to send instead, to the modality with this AE title."""
+OutgoingFindFilter = Callable[[Keys, str], Keys]
+"""May rewrite the identifier of a C-FIND before it is sent to the modality with this AE title."""
 
-OutgoingStoreFilter = Callable[[memoryview, RemoteEnd], bool]
+OutgoingStoreFilter = Callable[[memoryview, Destination], bool]
 """Says whether a file (Part 10) may be sent."""

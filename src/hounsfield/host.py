@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hounsfield.archive import Archive
-from hounsfield.dicom.keys import Keys
 from hounsfield.events import Event
 from hounsfield.hooks import FindFilter, OutgoingFindFilter, OutgoingStoreFilter
 from hounsfield.http.asgi import RequestFilter
@@ -16,11 +15,7 @@ from hounsfield.http.local import LocalCalls
 from hounsfield.http.routing import ExpressionRoute, Route
 from hounsfield.ingest.receive import Filter, Intake
 from hounsfield.ingest.upload import UploadOptions
-from hounsfield.net.agreement import Caller
 from hounsfield.net.messages import Service
-
-FindFilter = Callable[[Keys, Caller], Keys]
-"""May rewrite the identifier of a C-FIND before it is answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +35,6 @@ class Host:
     expressions: list[ExpressionRoute] = field(default_factory=list)
     request_filters: list[RequestFilter] = field(default_factory=list)
     services: dict[str, Service] = field(default_factory=dict)
-    find_filters: list[FindFilter] = field(default_factory=list)
     subscribers: list[Callable[[Event], None]] = field(default_factory=list)
     find_filters: list[FindFilter] = field(default_factory=list)
     worklist_filters: list[FindFilter] = field(default_factory=list)

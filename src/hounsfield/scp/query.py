@@ -18,7 +18,7 @@ from hounsfield.dicom.levels import Level
 from hounsfield.dicom.main_tags import DEFAULT_MAIN_TAGS, MainTags
 from hounsfield.dicom.tags import SOP_CLASS_UID, SPECIFIC_CHARACTER_SET, Tag, format_tag
 from hounsfield.errors import ArchiveError, BadRequest, Corrupt, NotFound
-from hounsfield.host import FindFilter
+from hounsfield.hooks import FindFilter
 from hounsfield.index.answers import COMPUTED, MOST_AT_ONCE, Answer, child_tags, load_answers
 from hounsfield.index.database import Transaction
 from hounsfield.index.find import find, is_indexed
