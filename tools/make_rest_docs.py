@@ -55,6 +55,7 @@ HEADERS = {
     "content-encoding": "`gzip` for a compressed body",
     "if-match": "the revision that is to be replaced",
     "if-none-match": "the revision that the client has",
+    "if-range": "send the bytes wanted only of this version, otherwise all",
     "range": "which bytes are wanted",
 }
 MEMBERS = {
@@ -207,6 +208,7 @@ def _chapter(request: str) -> str:
     if first == "{level}" or first in _LEVELS:
         return "Patients, studies, series and instances"
     return {
+        "jobs": "Jobs",
         "tools": "Tools and searches",
         "changes": "Changes and exports",
         "exports": "Changes and exports",

@@ -15,6 +15,8 @@ from hounsfield.http.local import LocalCalls
 from hounsfield.http.routing import ExpressionRoute, Route
 from hounsfield.ingest.receive import Filter, Intake
 from hounsfield.ingest.upload import UploadOptions
+from hounsfield.jobs.engine import Engine
+from hounsfield.jobs.kinds import JobKind
 from hounsfield.net.messages import Service
 
 
@@ -23,13 +25,16 @@ class Host:
     """The registries of one server.
 
     `filters` is the list that `intake` asks; `expressions` are asked before any of `routes`, of which the later
-    wins over an equal earlier one; `services` are by SOP class UID. Of several find filters each gets what the one
-    before it gave; a file is sent if all store filters agree. `calls` is how extensions ask the server's own routes.
+    wins over an equal earlier one; `services` are by SOP class UID; `job_kinds` is what `engine` knows, by their names.
+    Of several find filters each gets what the one before it gave; a file is sent if all store filters agree. `calls` is
+    how extensions ask the server's own routes.
     """
 
     archive: Archive
     intake: Intake
     uploads: UploadOptions
+    engine: Engine
+    job_kinds: dict[str, JobKind]
     filters: list[Filter] = field(default_factory=list)
     routes: list[Route] = field(default_factory=list)
     expressions: list[ExpressionRoute] = field(default_factory=list)

@@ -41,6 +41,9 @@ from hounsfield.ingest.recovery import recover
 from hounsfield.ingest.settling import Settling
 from hounsfield.ingest.stability import StabilityMonitor
 from hounsfield.ingest.upload import UploadOptions
+from hounsfield.jobs.engine import Engine
+from hounsfield.jobs.kinds import JobKind
+from hounsfield.jobs.ledger import EngineOptions
 from hounsfield.net.messages import Operation
 from hounsfield.net.options import AssociationOptions, ServerOptions
 from hounsfield.net.server import DicomServer
@@ -74,10 +77,9 @@ def run(configuration: Configuration, flags: Flags) -> int:
     ArchiveError
         If the server cannot start.
     """
-    del flags  # Jobs and upgrades of the index come with the rooms that have them.
     while True:
         wish = _Wish()
-        with _signals(wish), serve(configuration) as running:
+        with _signals(wish), serve(configuration, flags) as running:
             _announce(configuration, running)
             _settle_memory()
             wish.wait()
@@ -90,13 +92,16 @@ def run(configuration: Configuration, flags: Flags) -> int:
 
 
 @contextmanager
-def serve(configuration: Configuration) -> Iterator[Running]:
+def serve(configuration: Configuration, flags: Flags | None = None) -> Iterator[Running]:
     """A server that runs as long as the block."""
     with ExitStack() as stack:
         host, spool_area = _build(configuration, stack)
         dispatcher = _dispatcher(configuration, host)
+        host.engine.start(is_reloading=flags is None or flags.is_job_restart_wanted)
+        stack.callback(host.engine.stop)
         dicom_port = _open_dicom(configuration, host, spool_area, stack)
         http_port = _open_http(configuration, host, dispatcher, spool_area, stack)
+        stack.callback(host.engine.interrupt)  # Nobody waits for a job while the doors close.
         yield Running(host, http_port, dicom_port)
 
 
@@ -146,7 +151,12 @@ def _host(configuration: Configuration, archive: Archive, intake: Intake, area: 
     http = records.http(configuration)
     uploads = UploadOptions(area.spool, http.maximum_archive_member_bytes or 0)
     filters: list[Filter] = []
-    host = Host(archive, replace(intake, filters=filters), uploads, filters)
+    kinds: dict[str, JobKind] = {}
+    jobs = records.jobs(configuration)
+    engine = Engine(
+        archive, kinds, EngineOptions(jobs.concurrent, jobs.history, jobs.kept_archives, jobs.is_saved)
+    )
+    host = Host(archive, replace(intake, filters=filters), uploads, engine, kinds, filters)
     rest.extend(host, rest_options(configuration))
     scp.extend(host, dicom.query_options(configuration, intake))
     if http.is_explorer_enabled:

@@ -24,15 +24,21 @@ from hounsfield.index.sqlite import SqliteDatabase
 from hounsfield.ingest.receive import IngestOptions, Intake
 from hounsfield.ingest.settling import Settling
 from hounsfield.ingest.upload import UploadOptions
-from hounsfield.rest.door import RestOptions
+from hounsfield.jobs.engine import Engine
+from hounsfield.jobs.kinds import JobKind
+from hounsfield.jobs.ledger import EngineOptions
+from hounsfield.rest.door import Door, RestOptions
 from hounsfield.rest.extension import extend
+from hounsfield.retrieve.datasets import BytesCache
 from hounsfield.store.filesystem import FilesystemArea
 
 
 class Server:
     """Everything behind the doors, and a way to ask."""
 
-    def __init__(self, folder: Path, options: RestOptions, ingest: IngestOptions) -> None:
+    def __init__(
+        self, folder: Path, options: RestOptions, ingest: IngestOptions, jobs: EngineOptions | None = None
+    ) -> None:
         folder.mkdir(exist_ok=True)
         self.database = SqliteDatabase(folder / "index.db")
         self.area = FilesystemArea(folder / "files", sync=False)
@@ -43,8 +49,13 @@ class Server:
             lambda tx: find_main_tags_version(tx, (patient, study, series, instance))
         )
         intake = Intake(self.archive, ingest, version, self.settling)
-        self.host = Host(self.archive, intake, UploadOptions(self.area.spool))
+        kinds: dict[str, JobKind] = {}
+        self.engine = Engine(self.archive, kinds, jobs)
+        self.host = Host(self.archive, intake, UploadOptions(self.area.spool), self.engine, kinds)
         extend(self.host, options)
+        cache = BytesCache(options.cached_answers_bytes)
+        self.door = Door(self.archive, intake, self.host.uploads, options, cache, self.engine)
+        self.engine.start()
         self.dispatcher = Dispatcher(Router(self.host.routes))
 
     def ask(self, method: str, target: str, body: bytes = b"", **headers: str) -> Response:
@@ -80,6 +91,7 @@ class Server:
         return orjson.loads(response.body)
 
     def close(self) -> None:
+        self.engine.stop()
         self.settling.stop()
         self.area.close()
         self.database.close()
@@ -92,10 +104,15 @@ class Builder:
         self._folder = folder
         self._built: list[Server] = []
 
-    def __call__(self, options: RestOptions | None = None, ingest: IngestOptions | None = None) -> Server:
+    def __call__(
+        self,
+        options: RestOptions | None = None,
+        ingest: IngestOptions | None = None,
+        jobs: EngineOptions | None = None,
+    ) -> Server:
         options, ingest = options or RestOptions(), ingest or IngestOptions()
         folder = self._folder / str(len(self._built))
-        self._built.append(Server(folder, options, replace(ingest, is_read_only=options.is_read_only)))
+        self._built.append(Server(folder, options, replace(ingest, is_read_only=options.is_read_only), jobs))
         return self._built[-1]
 
     def close(self) -> None:

@@ -105,6 +105,16 @@ class IngestOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class JobOptions:
+    """How jobs are run. `concurrent` is 0 for one a processor."""
+
+    concurrent: int
+    history: int
+    kept_archives: int
+    is_saved: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TagOptions:
     """What the configuration declares about attributes, metadata and attachments."""
 
@@ -230,6 +240,16 @@ def ingest(configuration: Configuration) -> IngestOptions:
         maximum_storage_mode=MaximumStorageMode.RECYCLE if recycles else MaximumStorageMode.REJECT,
         stable_age_seconds=configuration.integer("StableAge") or 60,
         is_read_only=configuration.boolean("ReadOnly"),
+    )
+
+
+def jobs(configuration: Configuration) -> JobOptions:
+    """The options of jobs."""
+    return JobOptions(
+        concurrent=configuration.integer("ConcurrentJobs"),
+        history=configuration.integer("JobsHistorySize"),
+        kept_archives=configuration.integer("MediaArchiveSize"),
+        is_saved=configuration.boolean("SaveJobs") and not configuration.boolean("ReadOnly"),
     )
 
 

@@ -24,7 +24,7 @@ from hounsfield.http.messages import (
 from hounsfield.http.multipart import boundary_of, form_parts
 from hounsfield.http.partial import PartialUploads
 from hounsfield.http.routing import METHODS, WEBDAV_METHODS, Found, Router
-from hounsfield.http.status import INTERNAL, STATUSES, Status, phrase, status_of
+from hounsfield.http.status import INTERNAL, STATUSES, Retold, Status, phrase, status_of
 from hounsfield.http.xml import json_to_xml
 
 _log = logging.getLogger("hounsfield.http")
@@ -125,10 +125,13 @@ def describe(dispatcher: Dispatcher, request: Request, error: ArchiveError) -> R
         return Response(http, error=ErrorNote(status.code, status.text, details))
     if status.http >= 500:
         _log.warning("%s failed: %s (%s)", request.method, status.text, type(error).__name__)
-    return _answer_error(dispatcher, request, status, details)
+    payload = error.payload if isinstance(error, Retold) else None
+    return _answer_error(dispatcher, request, status, details, payload)
 
 
-def _answer_error(dispatcher: Dispatcher, request: Request, status: Status, details: str) -> Response:
+def _answer_error(
+    dispatcher: Dispatcher, request: Request, status: Status, details: str, payload: object = None
+) -> Response:
     note = ErrorNote(status.code, status.text, details)
     if not dispatcher.describes_errors:
         return Response(status.http, error=note)
@@ -143,6 +146,8 @@ def _answer_error(dispatcher: Dispatcher, request: Request, status: Status, deta
     }
     if details:
         body["Details"] = details
+    if payload is not None:
+        body["ErrorPayload"] = payload
     try:
         text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2)
     except orjson.JSONEncodeError:  # Bytes that are no UTF-8 came through as lone surrogates.

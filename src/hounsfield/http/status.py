@@ -62,10 +62,26 @@ STATUSES: Mapping[type[errors.ArchiveError], Status] = {
 }
 
 
+_BY_CODE = {status.code: status for status in reversed(tuple(STATUSES.values())) if not status.is_bare}
+
+
+class Retold(errors.BadRequest):
+    """An error that happened earlier, such as a job's, answered as it would have been then."""
+
+    def __init__(
+        self, details: str, code: int = 8, text: str = "Bad request", payload: object = None
+    ) -> None:
+        super().__init__(details)
+        self.status = Status(_BY_CODE[code].http if code in _BY_CODE else 500, code, text)
+        self.payload = payload
+
+
 def status_of(
     error: errors.ArchiveError, table: Mapping[type[errors.ArchiveError], Status] = STATUSES
 ) -> Status:
     """The line of `table` for the nearest ancestor of the error's class."""
+    if isinstance(error, Retold):
+        return error.status
     for kind in type(error).__mro__:
         if kind in table:
             return table[kind]

@@ -8,6 +8,7 @@ from hounsfield.archive import Archive
 from hounsfield.dicom.main_tags import MainTags
 from hounsfield.ingest.receive import Intake
 from hounsfield.ingest.upload import UploadOptions
+from hounsfield.jobs.engine import Engine
 from hounsfield.retrieve.datasets import BytesCache
 
 # The release of Orthanc whose interface this is; clients decide by it what they may ask for.
@@ -62,6 +63,7 @@ class Door:
     uploads: UploadOptions
     options: RestOptions
     cache: BytesCache
+    engine: Engine
 
     @property
     def main_tags(self) -> MainTags:

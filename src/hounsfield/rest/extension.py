@@ -11,6 +11,7 @@ from hounsfield.rest import (
     find,
     frames,
     hierarchy,
+    jobs,
     labels,
     many_tags,
     metadata,
@@ -37,6 +38,7 @@ _MODULES = (
     changes,
     find,
     tools,
+    jobs,
 )
 # What a read-only server does not even know; other writes are answered by an error.
 _WRITING = (
@@ -55,7 +57,7 @@ _WRITING = (
 def extend(host: Host, options: RestOptions) -> None:
     """Add the REST interface to a host."""
     cache = BytesCache(options.cached_answers_bytes)
-    host.routes.extend(routes(Door(host.archive, host.intake, host.uploads, options, cache)))
+    host.routes.extend(routes(Door(host.archive, host.intake, host.uploads, options, cache, host.engine)))
 
 
 def routes(door: Door) -> list[Route]:

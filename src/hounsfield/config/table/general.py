@@ -2,7 +2,6 @@
 
 from hounsfield.config.option import Effect, Kind, Option, Section
 
-_JOBS = "there are no background jobs yet"
 _LUA = "Lua scripts are not run yet"
 
 GENERAL = Section(
@@ -270,24 +269,18 @@ TAGS = Section(
 JOBS = Section(
     "Jobs and archives",
     (
-        Option(
-            "SaveJobs", Kind.BOOLEAN, True, "Keep jobs across restarts.", effect=Effect.IGNORED, reason=_JOBS
-        ),
+        Option("SaveJobs", Kind.BOOLEAN, True, "Keep jobs across restarts."),
         Option(
             "JobsHistorySize",
             Kind.COUNT,
             10,
-            "Number of finished jobs to remember.",
-            effect=Effect.IGNORED,
-            reason=_JOBS,
+            "Number of finished jobs to remember; with 0 no job can be waited for.",
         ),
         Option(
             "ConcurrentJobs",
             Kind.COUNT,
             2,
             "Jobs that run at the same time; 0 for one a processor.",
-            effect=Effect.IGNORED,
-            reason=_JOBS,
         ),
         Option(
             "JobsEngineThreadsCount",
@@ -295,7 +288,7 @@ JOBS = Section(
             {"ResourceModification": 1},
             "Threads of each kind of job; 0 for one a processor.",
             effect=Effect.IGNORED,
-            reason=_JOBS,
+            reason="a job uses one thread",
         ),
         Option(
             "MediaArchiveSize",
@@ -303,8 +296,6 @@ JOBS = Section(
             1,
             "Number of finished ZIP archives to keep.",
             minimum=1,
-            effect=Effect.IGNORED,
-            reason=_JOBS,
         ),
         Option(
             "ZipUseUtf8",

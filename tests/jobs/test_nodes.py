@@ -1,0 +1,51 @@
+"""Jobs on several nodes that share an index."""
+
+import pytest
+from tests.jobs.builders import Bench, is_in, shared, state, until
+
+from hounsfield.index.jobs import JobState
+from hounsfield.jobs import ledger
+
+
+def test_every_node_sees_every_job_and_may_change_it(bench: Bench) -> None:
+    first, second = bench.start(shared(30)), bench.start(shared(30))
+    job_id = first.submit("Wait", {})
+    bench.reached.wait(10)
+    until(is_in(second, job_id, JobState.RUNNING))
+    for engine in (first, second):
+        assert engine.pause(job_id)
+        until(is_in(first, job_id, JobState.PAUSED))
+        assert state(second, job_id) is JobState.PAUSED
+        assert engine.resume(job_id)
+        until(is_in(first, job_id, JobState.RUNNING))
+    first.cancel(job_id)
+    second.cancel(job_id)
+    assert second.wait(job_id).error_code == first.wait(job_id).error_code == 37
+
+
+def test_of_two_nodes_one_runs_a_job(bench: Bench) -> None:
+    engines = [bench.start(shared(30)) for _ in range(3)]
+    for number in range(60):
+        engines[number % 3].submit("Count", {"until": 1, "name": f"{number}-"})
+    until(lambda: len(bench.done) >= 60)
+    assert len(bench.done) == len(set(bench.done)) == 60
+
+
+def test_a_job_of_a_dead_node_is_taken_over(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger.Ledger, "renew_leases", lambda _: None)
+    first, second = bench.start(shared()), bench.start(shared())
+    job_id = first.submit("Wait", {"name": "run"})
+    until(lambda: bench.done.count("run") >= 2)  # Whoever had it let its lease go.
+    assert "closed" in bench.done
+    bench.gate.set()
+    assert second.wait(job_id).state is JobState.SUCCESS
+
+
+def test_a_node_that_lives_keeps_its_job_beyond_one_lease(bench: Bench) -> None:
+    first, second = bench.start(shared(3.0)), bench.start(shared(3.0))
+    job_id = first.submit("Wait", {"name": "run"})
+    before = first.get(job_id).lease_ns
+    until(lambda: second.get(job_id).lease_ns > before + 2_000_000_000)
+    assert bench.done == ["run"]
+    bench.gate.set()
+    assert second.wait(job_id).state is JobState.SUCCESS
