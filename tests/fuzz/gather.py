@@ -15,11 +15,20 @@ FAILURES = Path(__file__).parent / "failures"
 _MODULE_END = "_targets.py"
 _SMALLEST_SHARE = 0.01
 _LARGEST_REAL_FILE = 3000
-_TAKE_REAL_FILES = ("dicom.head", "dicom.whole", "imaging.file", "ingest.upload")
+_TAKE_REAL_FILES = (
+    "deid.anonymized",
+    "deid.modified",
+    "dicom.head",
+    "dicom.whole",
+    "imaging.file",
+    "ingest.upload",
+)
 
 _COST_US = {
     "config.configuration": 140,
     "config.json": 90,
+    "deid.anonymized": 500,
+    "deid.modified": 500,
     "dicom.bare_dataset": 110,
     "dicom.head": 120,
     "dicom.text": 15,

@@ -114,24 +114,34 @@ def _encode_value(tag: Tag, vr: str, value: Value, encoding: Encoding, character
     if isinstance(value, bytes):
         return encode_element(tag, vr, value, encoding)
     if not isinstance(value, str):
-        return _encode_items(tag, [encode(item, encoding, character_set) for item in value], encoding)
+        return encode_items(tag, [encode(item, encoding, character_set) for item in value], encoding)
+    return encode_element(tag, vr, encode_text(tag, vr, value, encoding, character_set), encoding)
+
+
+def encode_text(tag: Tag, vr: str, text: str, encoding: Encoding, character_set: CharacterSet) -> bytes:
+    """Write the value of an element, given as text: numbers in decimal, attribute tags as `gggg,eeee`.
+
+    Raises
+    ------
+    BadRequest
+        If it does not fit the VR.
+    """
     kind = KINDS.get(vr, Kind.BINARY)
     try:
         if kind is Kind.NUMBERS:
-            raw = _numbers(value, vr, encoding)
-        elif kind is Kind.TAGS:
-            raw = _tags(value, encoding)
-        else:
-            raw = character_set.encode(value, vr)
+            return _numbers(text, vr, encoding)
+        if kind is Kind.TAGS:
+            return _tags(text, encoding)
+        return character_set.encode(text, vr)
     except (ValueError, OverflowError, struct.error) as cause:
         raise BadRequest(f"A value does not fit the VR {vr} of {format_tag(tag)}") from cause
-    return encode_element(tag, vr, raw, encoding)
 
 
-def _encode_items(tag: Tag, items: Sequence[bytes], encoding: Encoding) -> bytes:
+def encode_items(tag: Tag, items: Sequence[bytes], encoding: Encoding, vr: str = "SQ") -> bytes:
+    """Write a sequence of items that are written already. PS3.5 7.5."""
     head = encoding.tag.pack
     content = b"".join(head(ITEM >> 16, ITEM & 0xFFFF, len(item)) + item for item in items)
-    return encode_element(tag, "SQ", content, encoding)
+    return encode_element(tag, vr, content, encoding)
 
 
 def _numbers(text: str, vr: str, encoding: Encoding) -> bytes:
@@ -153,7 +163,7 @@ def _copy(dataset: Dataset, tag: Tag, encoding: Encoding) -> bytes:
     """An element as it was read; in another byte order if need be."""
     vr = dataset.vr(tag)
     if vr == "SQ":
-        return _encode_items(tag, [write(item, encoding) for item in dataset.items(tag)], encoding)
+        return encode_items(tag, [write(item, encoding) for item in dataset.items(tag)], encoding)
     raw = dataset.raw(tag)
     if vr == "OB" and _is_fragmented(dataset, tag):
         return _fragments(tag, raw, encoding)

@@ -245,10 +245,7 @@ def _scan_body(
     ends: scan.Ends = {}
     found = scan.scan(data, start, len(data), encoding, ends, stops_at_pixels=True)
     if whole and found.pixels is not None:
-        pixels = found.pixels
-        found = scan.scan(data, start, len(data), encoding, ends, stops_at_pixels=False)._replace(
-            pixels=pixels
-        )
+        found = _with_rest(data, found, encoding, ends)
     stop = None if whole else found.pixels
     held = data
     if not isinstance(data, bytes) and found.position <= _COPIED_HEAD:
@@ -265,6 +262,13 @@ def _scan_body(
         pixel_data_vr=stop and (stop.vr or _implicit_pixel_vr(stop.tag)),
     )
     return dataset, found
+
+
+def _with_rest(data: Buffer, head: Scan, encoding: Encoding, ends: scan.Ends) -> Scan:
+    """What a scan found up to pixel data, and what follows."""
+    rest = scan.scan(data, head.position, len(data), encoding, ends, stops_at_pixels=False)
+    elements = {**rest.elements, **head.elements}
+    return Scan(dict(sorted(elements.items())), rest.position, head.pixels, rest.is_truncated)
 
 
 def _is_deflated(data: Buffer, start: int) -> bool:

@@ -88,8 +88,10 @@ def tag_of(keyword: str) -> Tag:
         raise UnknownTag(keyword) from cause
 
 
-def parse_tag(text: str) -> Tag:
-    """Read `gggg,eeee`, `gggg-eeee`, `ggggeeee` or a keyword.
+def parse_tag(text: str, private_creator: str = "") -> Tag:
+    """Read `gggg,eeee`, `gggg-eeee`, `ggggeeee` or a keyword; with its creator, also one of a private attribute.
+
+    A private attribute known by its keyword alone is taken to be in the first block, (gggg,10xx).
 
     Raises
     ------
@@ -102,7 +104,24 @@ def parse_tag(text: str) -> Tag:
     match = _HEXADECIMAL.fullmatch(text)
     if match is not None:
         return int(match[1] + match[2], 16)
-    return tag_of(text)
+    found = _declared_keywords.get((private_creator, text)) or _declared_keywords.get(("", text))
+    if found is None and private_creator in _private_blocks() and text not in _by_keyword():
+        found = _private_keywords(private_creator).get(text)
+    return tag_of(text) if found is None else found
+
+
+def declare(tag: Tag, vr: str, keyword: str, private_creator: str = "") -> None:
+    """Add an attribute to the dictionary of this process, as the option `Dictionary` does."""
+    entry = Entry(vr, "1-n", keyword)
+    if tag & 0x10000:
+        _declared_private[private_creator, tag >> 16, tag & 0xFF] = entry
+    else:
+        _standard()[tag] = entry
+    _declared_keywords[private_creator if tag & 0x10000 else "", keyword] = tag
+
+
+_declared_private: dict[tuple[str, int, int], Entry] = {}
+_declared_keywords: dict[tuple[str, str], Tag] = {}
 
 
 _HEXADECIMAL = re.compile(r"([0-9A-Fa-f]{4})[,-]?([0-9A-Fa-f]{4})", re.ASCII)
@@ -179,6 +198,22 @@ def _private_entry(tag: Tag, creator: str | None) -> Entry | None:
         return _PRIVATE_CREATOR
     if element == 0:
         return _GROUP_LENGTH
-    if creator is None or element < 0x1000 or creator not in _private_blocks():
+    if element < 0x1000:
+        return None
+    if _declared_private:
+        declared = _declared_private.get((creator or "", tag >> 16, element & 0xFF))
+        if declared is not None:
+            return declared
+    if creator is None or creator not in _private_blocks():
         return None
     return _private_block(creator).get((tag >> 16, element & 0xFF))
+
+
+@cache
+def _private_keywords(creator: str) -> dict[str, Tag]:
+    """The attributes of a known creator by keyword, in the first block."""
+    return {
+        entry.keyword: group << 16 | 0x1000 | element
+        for (group, element), entry in reversed(_private_block(creator).items())
+        if entry.keyword
+    }
