@@ -90,7 +90,7 @@ def real_files() -> tuple[bytes, ...]:
 
 
 def share_out(inputs: int, names: Sequence[str]) -> dict[str, int]:
-    """How many inputs each target gets: more for what is cheap, at least one in a hundred for each."""
+    """How many inputs each target gets: more for what is cheap, about one in a hundred at least."""
     weights = {name: (_COST_US.get(name, _USUAL_COST_US) + 20) ** -0.4 for name in names}
     total = sum(weights.values())
     shares = {name: max(_SMALLEST_SHARE, weight / total) for name, weight in weights.items()}

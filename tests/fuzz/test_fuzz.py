@@ -162,12 +162,12 @@ def test_what_exploring_finds_joins_the_corpus() -> None:
     assert reproduce(target, 199, campaign.plan) == mutator.make(199)
 
 
-def test_inputs_are_bounded_and_each_target_has_one_in_a_hundred() -> None:
+def test_inputs_are_bounded_and_each_target_has_its_share() -> None:
     target = Target("dicom.head", lambda data: None, (bytes(LONGEST),))
     mutator = Mutator(target, 1)
     assert max(len(mutator.make(number)) for number in range(300)) <= LONGEST + 1000
     shares = share_out(1_000_000, list(_TARGETS))
-    assert min(shares.values()) >= 9_900
+    assert min(shares.values()) >= 7_500
     assert abs(sum(shares.values()) - 1_000_000) < 100
 
 
