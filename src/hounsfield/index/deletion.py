@@ -116,6 +116,8 @@ def _delete_tree(tx: Transaction, level: Level, resource: int, deleted: Deleted)
         _delete_instances(tx, "id = ?", resource, deleted)
         return
     _delete_satellites(tx, level, "= ?", resource, deleted)
+    if level == Level.SERIES:
+        tx.run("DELETE FROM header_references WHERE series = ?", resource)
     tx.run(f"DELETE FROM {TABLES[level]} WHERE id = ?", resource)
     tx.pending.count(TABLES[level], -1)
 

@@ -12,6 +12,7 @@ from hounsfield.errors import Conflict
 from hounsfield.index.changes import ChangeType, log_change
 from hounsfield.index.database import Transaction
 from hounsfield.index.deletion import delete_rows
+from hounsfield.index.headers import NewHeader, reference_row
 from hounsfield.index.keys import to_key
 from hounsfield.index.pending import TABLES
 from hounsfield.index.series_status import is_complete
@@ -47,7 +48,10 @@ class NewParents:
 
 @dataclass(frozen=True, slots=True)
 class NewInstance:
-    """All that the index keeps of an instance. `parents` may be None where the series is known to be there."""
+    """All that the index keeps of an instance. `parents` may be None where the series is known to be there.
+
+    `header` is None where it is too large to be kept.
+    """
 
     identifiers: Identifiers
     public_ids: tuple[PublicId, PublicId, PublicId, PublicId]
@@ -67,6 +71,7 @@ class NewInstance:
     called_aet: str
     remote_ip: str
     http_username: str
+    header: NewHeader | None = None
 
 
 class ParentsMissing(Conflict):
@@ -266,11 +271,14 @@ def _insert_series(tx: Transaction, new: NewInstance, parents: NewParents, key: 
 
 def _insert_instance(tx: Transaction, new: NewInstance, key: bytes, series: int) -> int | None:
     """The new row, or None if the index has the instance."""
+    header = new.header
+    reference = None if header is None else reference_row(tx, series, header.reference)
     row = tx.row(
         "INSERT INTO instances (public_id, series, main_tags, main_sequences, main_tags_version, sop_instance_uid,"
         " sop_class_uid, transfer_syntax_uid, index_in_series, pixel_data_offset, pixel_data_vr, reception_date,"
-        " origin, remote_aet, called_aet, remote_ip, http_username)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (public_id) DO NOTHING RETURNING id",
+        " origin, remote_aet, called_aet, remote_ip, http_username, header, header_reference)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (public_id) DO NOTHING RETURNING id",
         key,
         series,
         _json(new.tags),
@@ -288,6 +296,8 @@ def _insert_instance(tx: Transaction, new: NewInstance, key: bytes, series: int)
         new.called_aet,
         new.remote_ip,
         new.http_username,
+        None if header is None else header.data,
+        reference,
     )
     return row[0] if row else None
 

@@ -5,7 +5,7 @@ from importlib.resources import files
 from hounsfield.errors import Conflict
 from hounsfield.index.database import Transaction
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 def statements(number: int, words: dict[str, str]) -> list[str]:

@@ -10,6 +10,7 @@ from hounsfield.dicom.levels import Level
 from hounsfield.dicom.main_tags import MainTags, extract, sequences
 from hounsfield.dicom.part10 import Head
 from hounsfield.dicom.uids import transfer_syntax
+from hounsfield.index.headers import NewHeader
 from hounsfield.index.insertion import NewInstance, NewParents
 
 PIXEL_DATA_OFFSET_UNKNOWN = -1
@@ -59,6 +60,7 @@ def describe(
     offset: int = 0,
     with_parents: bool = True,
     public_ids: PublicIds | None = None,
+    header: NewHeader | None = None,
 ) -> NewInstance:
     """Gather what the index keeps.
 
@@ -85,6 +87,7 @@ def describe(
         called_aet=origin.called_aet,
         remote_ip=origin.remote_ip,
         http_username=origin.http_username,
+        header=header,
     )
 
 

@@ -7,7 +7,7 @@ its file (`recovery`). A file is deleted only when its row surely was not commit
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache, partial
@@ -23,6 +23,8 @@ from hounsfield.events import InstanceReceived, ResourceCreated, ResourceDeleted
 from hounsfield.index.attachments import AttachmentType, Compression, find_attachment
 from hounsfield.index.database import Transaction
 from hounsfield.index.deletion import Deleted, delete, mark_file_deleted
+from hounsfield.index.header_packing import HeaderPacker
+from hounsfield.index.headers import NewHeader
 from hounsfield.index.insertion import (
     Added,
     NewAttachment,
@@ -113,6 +115,7 @@ class Intake:
     transcode: Transcode | None = None
     spool: Spool | None = None
     clock_ns: Callable[[], int] = time.time_ns
+    headers: HeaderPacker = field(default_factory=HeaderPacker)
 
 
 def receive(intake: Intake, incoming: Incoming) -> Receipt:
@@ -145,15 +148,15 @@ def receive(intake: Intake, incoming: Incoming) -> Receipt:
     if not all(accepts(incoming, head) for accepts in intake.filters):
         return Receipt(Outcome.FILTERED_OUT, identifiers)
     public_ids = identifiers.public_ids()
+    overwrite, public_id = intake.options.overwrite, public_ids[Level.INSTANCE]
     with intake.archive.database.peek() as tx:
-        has_series, has_instance = are_known(tx, public_ids[Level.SERIES], public_ids[Level.INSTANCE])
-    overwrite = intake.options.overwrite
-    if has_instance and (
-        overwrite is Overwrite.NEVER
-        or (overwrite is Overwrite.IF_CHANGED and _is_same_file(intake, incoming, public_ids[Level.INSTANCE]))
-    ):
+        has_series, has_instance = are_known(tx, public_ids[Level.SERIES], public_id)
+        if has_instance and overwrite is Overwrite.NEVER:
+            return Receipt(Outcome.ALREADY_STORED, identifiers)
+        header = intake.headers.pack(head, public_ids[Level.SERIES], tx if has_series else None)
+    if has_instance and overwrite is Overwrite.IF_CHANGED and _is_same_file(intake, incoming, public_id):
         return Receipt(Outcome.ALREADY_STORED, identifiers)
-    describe_it = partial(_describe, intake, incoming, head, identifiers, public_ids)
+    describe_it = partial(_describe, intake, incoming, head, identifiers, public_ids, header)
     new = describe_it(intake.clock_ns(), with_parents=not has_series or overwrite is not Overwrite.NEVER)
     file = _store(intake, incoming, new)
     try:
@@ -184,6 +187,7 @@ def _describe(
     head: Head,
     identifiers: Identifiers,
     public_ids: PublicIds,
+    header: NewHeader | None,
     now_ns: int,
     *,
     with_parents: bool,
@@ -197,6 +201,7 @@ def _describe(
         offset=len(incoming.prefix),
         public_ids=public_ids,
         with_parents=with_parents,
+        header=header,
     )
 
 

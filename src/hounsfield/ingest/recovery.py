@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from hounsfield.archive import Archive
 from hounsfield.dicom.identifiers import identify
+from hounsfield.dicom.levels import Level
 from hounsfield.dicom.part10 import read_head
 from hounsfield.errors import ArchiveError, Corrupt
 from hounsfield.index.attachments import AttachmentType, Compression, is_deleted_file, stored_size
@@ -90,12 +91,15 @@ def _restore(intake: Intake, recent: Recent, note: Note, swept: list[FileKey]) -
         )
         return False
     attachment = NewAttachment(AttachmentType.DICOM, recent.key, len(data), recent.size, note.compression)
+    public_ids = identifiers.public_ids()
     new = describe(
         head,
         identifiers,
         note.reception,
         main_tags=intake.options.main_tags,
         main_tags_version=intake.main_tags_version,
+        public_ids=public_ids,
+        header=intake.headers.pack(head, public_ids[Level.SERIES]),
     )
 
     def work(tx: Transaction) -> bool:
