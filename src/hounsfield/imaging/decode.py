@@ -45,18 +45,24 @@ def decode(frame: EncodedFrame, limits: Limits = DEFAULT_LIMITS) -> Pixels:
     Unsupported
         If no decoder knows the transfer syntax.
     """
+    decoded = decode_samples(frame, limits)
+    return _to_rgb(stored_values(decoded, frame.description), decoded.photometric, frame.description)
+
+
+def decode_samples(frame: EncodedFrame, limits: Limits = DEFAULT_LIMITS) -> Decoded:
+    """Decode a frame to the samples that the decoder gives, neither cut to Bits Stored nor converted to RGB.
+
+    Errors as of `decode`.
+    """
     description = frame.description
     if description.decoded_bytes > limits.frame_bytes:
         raise errors.Corrupt(f"a frame of {description.decoded_bytes} bytes is over the limit")
     codec = codecs.CODECS.get(frame.transfer_syntax_uid)
     if frame.private_compression:
-        decoded = decode_private(bytes(frame.data), description)
-    elif codec is not None:
-        decoded = codec.decode(bytes(frame.data), description)
-    else:
-        decoded = _native(frame)
-    array = _stored_values(decoded, description)
-    return _to_rgb(array, decoded.photometric, description)
+        return decode_private(bytes(frame.data), description)
+    if codec is not None:
+        return codec.decode(bytes(frame.data), description)
+    return _native(frame)
 
 
 def _native(frame: EncodedFrame) -> Decoded:
@@ -107,7 +113,7 @@ def _planes(raw: NDArray[Any], description: PixelDescription) -> NDArray[Any]:
     return raw.reshape(rows, columns, samples)
 
 
-def _stored_values(decoded: Decoded, description: PixelDescription) -> NDArray[Any]:
+def stored_values(decoded: Decoded, description: PixelDescription) -> NDArray[Any]:
     """Bring samples to the type of the data set: bits cut out, sign extended, byte order of the machine."""
     array = decoded.array
     if array.dtype.kind == "f" or description.is_float:

@@ -10,6 +10,7 @@ import numpy as np
 
 from hounsfield import errors
 from hounsfield.dicom.dataset import Dataset
+from hounsfield.dicom.tags import Tag
 from hounsfield.imaging.codecs import Decoded
 from hounsfield.imaging.description import PixelDescription
 
@@ -31,6 +32,16 @@ def find_private_pixels(dataset: Dataset) -> bytes | None:
             if kind.rstrip(b" \0") == COMPRESSION.encode():
                 return dataset.raw(_GROUP | block << 8 | _COMPRESSED_PIXELS)
     return None
+
+
+def private_tags(dataset: Dataset) -> list[Tag]:
+    """The elements that hold private pixels; none in most data sets."""
+    return [
+        _GROUP | block << 8 | element
+        for block in range(0x10, 0x100)
+        if _GROUP | block in dataset and (dataset.text(_GROUP | block) or "").strip() == _CREATOR
+        for element in (_COMPRESSED_PIXELS, _COMPRESSION_TYPE)
+    ]
 
 
 def decode_private(data: bytes, description: PixelDescription, /) -> Decoded:
