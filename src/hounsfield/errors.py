@@ -59,3 +59,11 @@ class TimedOut(ArchiveError):
 
 class Cancelled(ArchiveError):
     """Somebody asked to stop."""
+
+
+class DatabaseUnavailable(PeerFailure):
+    """The server of the index cannot be reached; the request may be repeated later."""
+
+
+class DatabaseCannotSerialize(Conflict):
+    """The index could not put what several writers did in an order, however often it tried."""

@@ -4,24 +4,37 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.postgres import shared_server
 
 from hounsfield.errors import Conflict
 from hounsfield.index.database import Database, Transaction
+from hounsfield.index.postgres import PostgresDatabase
 from hounsfield.index.properties import get_property, set_property
 from hounsfield.index.sqlite import SqliteDatabase
 
-BACKENDS: dict[str, Callable[[Path], Database]] = {
-    "sqlite": lambda folder: SqliteDatabase(folder / "index.db")
-}
 Open = Callable[[], Database]
+
+
+def sqlite(folder: Path) -> Open:
+    return lambda: SqliteDatabase(folder / "index.db")
+
+
+def postgres(folder: Path) -> Open:
+    options = replace(shared_server().new_schema(), is_locked=True)
+    return lambda: PostgresDatabase(options)
+
+
+BACKENDS: dict[str, Callable[[Path], Open]] = {"postgres": postgres, "sqlite": sqlite}
+"""Each gives, for an empty folder, what opens the same index again and again."""
 
 
 @pytest.fixture(params=sorted(BACKENDS))
 def open_database(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
-    return lambda: BACKENDS[request.param](tmp_path)
+    return BACKENDS[request.param](tmp_path)
 
 
 @pytest.fixture
@@ -232,3 +245,90 @@ def test_a_second_server_on_the_same_index_is_refused(open_database: Open) -> No
     second = open_database()
     assert get(second, 1) == "still"
     second.close()
+
+
+def test_those_who_listen_hear_of_what_was_committed_and_of_nothing_else(database: Database) -> None:
+    heard: list[str] = []
+    database.subscribe(heard.append)
+
+    def work(tx: Transaction) -> None:
+        tx.tell("jobs")
+        tx.tell("jobs")
+        assert heard == []
+
+    def broken(tx: Transaction) -> None:
+        tx.tell("nothing")
+        raise Broken
+
+    database.write(work)
+    with pytest.raises(Broken):
+        database.write(broken)
+    assert heard == ["jobs"]
+
+
+def test_a_task_is_done_alone(database: Database) -> None:
+    with database.alone("sweep") as is_ours:
+        assert is_ours
+    with database.alone("sweep") as is_ours:
+        assert is_ours
+
+
+def test_statements_whose_answer_is_not_wanted_are_executed_in_order(database: Database) -> None:
+    def work(tx: Transaction) -> tuple[int, ...]:
+        for number in range(10):
+            tx.send("INSERT INTO global_properties (property, value) VALUES (?, ?)", number, "x")
+        tx.send("DELETE FROM global_properties WHERE property < ?", 4)
+        first = tx.row("SELECT COUNT(*) FROM global_properties") or (0,)
+        tx.send("DELETE FROM global_properties WHERE property < ?", 6)
+        return int(first[0]), tx.run("DELETE FROM global_properties WHERE property < ?", 8)
+
+    assert database.write(work) == (6, 2)
+    with database.read() as tx:
+        assert tx.rows("SELECT property FROM global_properties ORDER BY 1") == [(8,), (9,)]
+
+
+def test_an_error_of_a_statement_that_waited_reaches_its_work(database: Database) -> None:
+    let_go, holder = held(database)
+
+    def write(number: int) -> bool:
+        def work(tx: Transaction) -> None:
+            tx.send(
+                "INSERT INTO global_properties (property, value) VALUES (?, ?)",
+                number,
+                None if number == 3 else "x",
+            )
+
+        try:
+            database.write(work)
+        except Exception:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        results = [pool.submit(write, number) for number in range(6)]
+        time.sleep(0.05)
+        let_go.set()
+        assert [result.result() for result in results] == [True, True, True, False, True, True]
+    holder.join()
+    with database.read() as tx:
+        assert tx.row("SELECT COUNT(*) FROM global_properties") == (5,)
+
+
+def test_any_text_and_number_comes_back(database: Database) -> None:
+    rows = [
+        (0, ""),
+        (-(1 << 62), "é'\\%?_\U0010ffff"),
+        ((1 << 63) - 1, '{"a": "\\u0000"}'),
+        (True, "%s {x} $1"),
+    ]
+
+    def work(tx: Transaction) -> None:
+        for number, text in rows:
+            tx.run("INSERT INTO global_properties (property, value) VALUES (?, ?)", number, text)
+
+    database.write(work)
+    with database.read() as tx:
+        assert sorted(tx.rows("SELECT property, value FROM global_properties")) == sorted(rows)
+        assert tx.rows(
+            "SELECT property FROM global_properties WHERE value LIKE '%?%' AND property < ?", 0
+        ) == [(-(1 << 62),)]

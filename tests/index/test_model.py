@@ -169,7 +169,7 @@ class IndexAndModel(RuleBasedStateMachine):
 
         All are then run again: the model goes back to its beginning before the first one that it saw.
         """
-        self.database._turn.acquire()
+        self.database._writes.turn.acquire()
         errors: list[BaseException] = []
         beginning = copy.deepcopy(self.model)
         seen: list[tuple[Any, ...]] = []
@@ -203,9 +203,9 @@ class IndexAndModel(RuleBasedStateMachine):
             thread = threading.Thread(target=write, args=(operation, number % 2 == 1))
             thread.start()
             threads.append(thread)
-            while len(self.database._waiting) <= number:
+            while self.database._writes.count_waiting() <= number:
                 thread.join(0.001)
-        self.database._turn.release()
+        self.database._writes.turn.release()
         for thread in threads:
             thread.join()
         assert [type(error) for error in errors] == [Failed] * (len(chosen) // 2), errors

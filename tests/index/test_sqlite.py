@@ -60,16 +60,16 @@ def test_a_failed_commit_reaches_every_waiter_and_leaves_nothing(
             errors.append(error)
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(1, 6)]
-    with database._turn:
+    with database._writes.turn:
         for number, thread in enumerate(threads, 1):
             thread.start()
-            while len(database._waiting) < number:
+            while database._writes.count_waiting() < number:
                 thread.join(0.001)
-        real = database._writer
-        database._writer = Faulty(real, statement, code)  # type: ignore[assignment]
+        real = database._writer.connection
+        database._writer.connection = Faulty(real, statement, code)  # type: ignore[assignment]
     for thread in threads:
         thread.join()
-    database._writer = real
+    database._writer.connection = real
     assert [type(error) for error in errors] == [expected] * 5
     database.write(lambda tx: set_property(tx, 9, "after"))
     with database.read() as tx:
@@ -80,8 +80,8 @@ def test_a_failed_commit_reaches_every_waiter_and_leaves_nothing(
 @pytest.mark.parametrize("sharers", [1, 4])
 def test_an_index_that_may_not_grow_is_full_and_still_reads(path: Path, sharers: int) -> None:
     database = SqliteDatabase(path)
-    (pages,) = database._writer.execute("PRAGMA page_count").fetchone()
-    database._writer.execute(f"PRAGMA max_page_count = {pages + 2}")
+    (pages,) = database._connection.execute("PRAGMA page_count").fetchone()
+    database._connection.execute(f"PRAGMA max_page_count = {pages + 2}")
     outcomes: list[str] = []
 
     def write(number: int) -> None:
@@ -98,15 +98,15 @@ def test_an_index_that_may_not_grow_is_full_and_still_reads(path: Path, sharers:
     threads = [threading.Thread(target=write, args=(number,)) for number in range(sharers)]
     threads = threads[:1] if sharers > 1 else [threading.Thread(target=write, args=(1,))]
     threads += [threading.Thread(target=write, args=(number,)) for number in range(1, sharers)]
-    with database._turn:
+    with database._writes.turn:
         for number, thread in enumerate(threads, 1):
             thread.start()
-            while len(database._waiting) < number:
+            while database._writes.count_waiting() < number:
                 thread.join(0.001)
     for thread in threads:
         thread.join()
     assert outcomes.count("full") >= 1
-    database._writer.execute(f"PRAGMA max_page_count = {pages + 1000}")
+    database._connection.execute(f"PRAGMA max_page_count = {pages + 1000}")
     database.write(lambda tx: set_property(tx, 99, "after"))
     with database.read() as tx:
         stored = [number for number in range(100) if get_property(tx, number)]

@@ -35,6 +35,14 @@ STATUSES: Mapping[type[errors.ArchiveError], Status] = {
     errors.PeerFailure: Status(500, 9, "Error in the network protocol"),
     errors.TimedOut: Status(500, 16, "Timeout"),
     errors.Cancelled: Status(500, 37, "This job was canceled"),
+    errors.DatabaseUnavailable: Status(
+        503, 36, "The database is currently not available (probably a transient situation)"
+    ),
+    errors.DatabaseCannotSerialize: Status(
+        503,
+        42,
+        "Database could not serialize access due to concurrent update, the transaction should be retried",
+    ),
     narrow.NoAnswer: Status(404, 17, "Unknown resource", is_bare=True),
     narrow.UnknownResource: Status(404, 17, "Unknown resource"),
     narrow.InexistentItem: Status(404, 7, "Accessing an inexistent item"),

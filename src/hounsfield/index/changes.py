@@ -61,7 +61,7 @@ def log_change(
     tx: Transaction, change: ChangeType, level: Level, resource: int, key: bytes, date: str
 ) -> None:
     """Append to the log."""
-    tx.run(
+    tx.send(
         "INSERT INTO changes (seq, type, level, resource, public_id, date) VALUES (?, ?, ?, ?, ?, ?)",
         tx.next_change(),
         int(change),

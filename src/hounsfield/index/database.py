@@ -15,8 +15,17 @@ Row = tuple[Any, ...]
 T = TypeVar("T")
 
 
-TOTALS = ("patients", "studies", "series", "instances", "size", "stored_size", "synchronisations")
-"""What is counted of the whole archive."""
+TOTALS = (
+    "patients",
+    "studies",
+    "series",
+    "instances",
+    "size",
+    "stored_size",
+    "synchronisations",
+    "generation",
+)
+"""What is counted of the whole archive; the generation is that of the memos of all servers."""
 
 
 @dataclass(slots=True)
@@ -27,6 +36,7 @@ class Pending:
     received: dict[tuple[int, int], tuple[str, int]] = field(default_factory=dict)
     updated: dict[tuple[int, int], str] = field(default_factory=dict)
     last_change: int = 0
+    topics: set[str] = field(default_factory=set)
 
     def count(self, name: str, amount: int) -> None:
         """Add to one of the totals."""
@@ -39,15 +49,31 @@ class Pending:
         self.received.update(other.received)
         self.updated.update(other.updated)
         self.last_change = max(self.last_change, other.last_change)
+        self.topics |= other.topics
+
+
+class Memo(Protocol):
+    """What is known under some keys."""
+
+    def get(self, key: Any, /) -> Any:
+        """What is known, or None."""
+        ...
+
+    def __setitem__(self, key: Any, value: Any, /) -> None: ...
 
 
 class Transaction(Protocol):
     """A consistent view of the index, and in `write` the right to change it."""
 
     pending: Pending
-    memo: dict[Any, Any]
-    """What writers of this process found out and may use again, as long as nothing they found is undone: empty it when
-    rows are deleted, or changed otherwise than by receiving instances."""
+
+    @property
+    def memo(self) -> Memo:
+        """What writers of this process found out and may use again, as long as nothing they found is undone.
+
+        `forget` it when rows are deleted, or changed otherwise than by receiving instances.
+        """
+        ...
 
     def rows(self, sql: str, *parameters: Any) -> list[Row]:
         """All rows of a query."""
@@ -65,8 +91,23 @@ class Transaction(Protocol):
         """Execute a statement; the number of rows it changed."""
         ...
 
+    def send(self, sql: str, *parameters: Any) -> None:
+        """Execute a statement of which nothing needs to be known.
+
+        It may be executed only when the next answer is wanted, which saves a round trip to a database elsewhere.
+        """
+        ...
+
     def insert(self, sql: str, *parameters: Any) -> int:
-        """Execute an INSERT into a table that has an `id` or `seq`; the new one."""
+        """Execute an INSERT into a table whose first column is its `id` or `seq`; the new one."""
+        ...
+
+    def forget(self) -> None:
+        """Empty the memos of all servers: what they hold may be wrong from now on."""
+        ...
+
+    def tell(self, topic: str) -> None:
+        """Once this is committed, call those who listen, on all servers: `topic` is a word of what changed."""
         ...
 
     def next_change(self) -> int:
@@ -85,9 +126,18 @@ class Transaction(Protocol):
         """The SQL expression for the text under `key` in a column of JSON; `key` must be ours, not a caller's."""
         ...
 
+    def number(self, expression: str, *, is_integer: bool) -> str:
+        """The SQL expression for the number that a text begins with; some number if it begins with none."""
+        ...
+
 
 class Database(Protocol):
-    """An index."""
+    """An index, which several servers may share."""
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it is in a process of its own: asking takes time, and it may lose what was not durable on its own."""
+        ...
 
     def read(self) -> AbstractContextManager[Transaction]:
         """A snapshot of what was committed."""
@@ -109,6 +159,20 @@ class Database(Protocol):
 
     def sync(self) -> int:
         """Make everything committed so far durable; how many times that was done in the life of the index."""
+        ...
+
+    def subscribe(self, subscriber: Callable[[str], None]) -> None:
+        """Call `subscriber` with each topic that a transaction of any server told, and with "" when some were missed.
+
+        It must return at once and not write.
+        """
+        ...
+
+    def alone(self, task: str) -> AbstractContextManager[bool]:
+        """Whether this server alone does a task meanwhile; if not, another one is doing it.
+
+        Should the connection be lost, another server may begin too: what is done must bear that.
+        """
         ...
 
     def maintain(self) -> None:

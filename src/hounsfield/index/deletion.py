@@ -43,7 +43,7 @@ def delete_rows(tx: Transaction, level: Level, key: bytes, date: str) -> Deleted
         raise NotFound(
             f"No {level.word.lower()} {to_public_id(key) if key else ''} in the index".replace("  ", " ")
         )
-    tx.memo.clear()
+    tx.forget()
     deleted = Deleted()
     ancestors = _ancestors(tx, level, row[0])
     top_level, top = level, row[0]
@@ -72,12 +72,12 @@ def list_deleted_files(tx: Transaction, limit: int) -> list[str]:
 def forget_deleted_files(tx: Transaction, uuids: list[str]) -> None:
     """The storage area no longer has these files."""
     for uuid in uuids:
-        tx.run("DELETE FROM deleted_files WHERE uuid = ?", uuid)
+        tx.send("DELETE FROM deleted_files WHERE uuid = ?", uuid)
 
 
 def mark_file_deleted(tx: Transaction, uuid: str) -> None:
     """A file is to be deleted once this transaction is durable."""
-    tx.run("INSERT INTO deleted_files (uuid) VALUES (?) ON CONFLICT DO NOTHING", uuid)
+    tx.send("INSERT INTO deleted_files (uuid) VALUES (?) ON CONFLICT DO NOTHING", uuid)
 
 
 def _ancestors(tx: Transaction, level: Level, resource: int) -> list[tuple[Level, int]]:
@@ -117,8 +117,8 @@ def _delete_tree(tx: Transaction, level: Level, resource: int, deleted: Deleted)
         return
     _delete_satellites(tx, level, "= ?", resource, deleted)
     if level == Level.SERIES:
-        tx.run("DELETE FROM header_references WHERE series = ?", resource)
-    tx.run(f"DELETE FROM {TABLES[level]} WHERE id = ?", resource)
+        tx.send("DELETE FROM header_references WHERE series = ?", resource)
+    tx.send(f"DELETE FROM {TABLES[level]} WHERE id = ?", resource)
     tx.pending.count(TABLES[level], -1)
 
 
@@ -129,7 +129,7 @@ def _delete_instances(tx: Transaction, condition: str, parameter: int, deleted: 
     _delete_satellites(
         tx, Level.INSTANCE, f"IN (SELECT id FROM instances WHERE {condition})", parameter, deleted
     )
-    tx.run(f"DELETE FROM instances WHERE {condition}", parameter)
+    tx.send(f"DELETE FROM instances WHERE {condition}", parameter)
     tx.pending.count("instances", -len(rows))
 
 
@@ -140,7 +140,7 @@ def _delete_satellites(
     where = f"level = {int(level)} AND resource {selection}"
     files = tx.rows(f"SELECT uuid, size, stored_size FROM attachments WHERE {where}", parameter)
     if files:
-        tx.run(
+        tx.send(
             f"INSERT INTO deleted_files (uuid) SELECT uuid FROM attachments WHERE {where} ON CONFLICT DO NOTHING",
             parameter,
         )
@@ -148,4 +148,4 @@ def _delete_satellites(
         tx.pending.count("size", -sum(row[1] for row in files))
         tx.pending.count("stored_size", -sum(row[2] for row in files))
     for table in ("attachments", "metadata", "labels", "changes"):
-        tx.run(f"DELETE FROM {table} WHERE {where}", parameter)
+        tx.send(f"DELETE FROM {table} WHERE {where}", parameter)

@@ -339,9 +339,9 @@ def _order(tx: Transaction, order: Order, level: Level, main_tags: MainTags) -> 
         column = "studies.patient_tags" if home == Level.PATIENT < level else f"{TABLES[home]}.main_tags"
         expression = tx.json_text(column, format_tag(order.key))
     if order.kind in (OrderKind.TAG_AS_INT, OrderKind.METADATA_AS_INT):
-        expression = f"CAST({expression} AS INTEGER)"
+        expression = tx.number(expression, is_integer=True)
     if order.kind in (OrderKind.TAG_AS_FLOAT, OrderKind.METADATA_AS_FLOAT):
-        expression = f"CAST({expression} AS REAL)"
+        expression = tx.number(expression, is_integer=False)
     return f"{expression} IS NULL, {expression} {'DESC' if order.is_descending else 'ASC'}"
 
 

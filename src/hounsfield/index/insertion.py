@@ -155,7 +155,7 @@ def insert_attachment(
     tx: Transaction, level: Level, resource: int, new: NewAttachment, revision: int = 0
 ) -> None:
     """Add the row of an attachment, and count its size."""
-    tx.run(
+    tx.send(
         "INSERT INTO attachments (level, resource, type, uuid, size, stored_size, compression, md5,"
         " stored_md5, revision)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -12,15 +12,15 @@ RECEIVED_PRECISION_NS = 100_000_000
 def flush(tx: Transaction, pending: Pending) -> None:
     """Write `pending`, last thing before the commit."""
     if pending.totals or pending.last_change:
-        tx.run(
+        tx.send(
             _ADD, *(pending.totals.get(name, 0) for name in TOTALS), pending.last_change, pending.last_change
         )
     for (level, resource), date in pending.updated.items():
-        tx.run(f"UPDATE {TABLES[level]} SET last_update = ? WHERE id = ?", date, resource)
+        tx.send(f"UPDATE {TABLES[level]} SET last_update = ? WHERE id = ?", date, resource)
     for key, (date, now_ns) in sorted(pending.received.items(), key=_received_ns):
         date = max(date, pending.updated.get(key, ""))
         if not _is_fresh(tx, key, date, now_ns):
-            tx.run(_RECEIVED[key[0]], date, now_ns, key[1])
+            tx.send(_RECEIVED[key[0]], date, now_ns, key[1])
             tx.memo["received", *key] = (date, now_ns)
         if key[0] == Level.PATIENT:
             tx.memo["newest"] = key

@@ -1,35 +1,33 @@
 """The index in an SQLite file, in WAL mode: many readers, one writer at a time.
 
-Writers that wait share one transaction. Whoever gets the lock first runs the work of all that wait, commits once,
-and hands each its result: no thread is woken for a lone writer, and a commit is shared by as many as there are.
-A commit that need not be durable is not synchronised (`synchronous=NORMAL`); the next durable one carries it.
+Writers that wait share one transaction (`sharing`). A commit that need not be durable is not synchronised
+(`synchronous=NORMAL`); the next durable one carries it.
 """
 
 import errno
 import os
 import sqlite3
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from hounsfield.dicom.levels import Level
 from hounsfield.errors import ArchiveError, Conflict, Corrupt, StorageFull
 from hounsfield.index.checkpoints import Checkpoints
 from hounsfield.index.database import Pending, Row, Transaction
 from hounsfield.index.migrations import migrate
-from hounsfield.index.pending import flush
+from hounsfield.index.sharing import SharedWrites
+from hounsfield.index.topics import Topics
 
 T = TypeVar("T")
-WORDS = {
-    "id": "INTEGER PRIMARY KEY",
-    "sequence": "INTEGER PRIMARY KEY AUTOINCREMENT",
-    "bytes": "BLOB",
-    "clustered": "WITHOUT ROWID",
+_WORDS = {
+    "{id}": "INTEGER PRIMARY KEY",
+    "{sequence}": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "{bytes}": "BLOB",
+    "{clustered}": "WITHOUT ROWID",
 }
-_SHARED = 256  # Works that one transaction carries at most.
 # Commits after which the log is copied in the background, and pages (256 MiB) at which a writer does it itself.
 _CHECKPOINT_COMMITS = 512
 _CHECKPOINT_PAGES = 65536
@@ -56,7 +54,7 @@ class SqliteTransaction:
         self._execute = connection.execute
         self._shared = shared or Pending()
         self.pending = Pending()
-        self.memo = {} if memo is None else memo
+        self.memo: dict[Any, Any] = {} if memo is None else memo
 
     def rows(self, sql: str, *parameters: Any) -> list[Row]:
         """See `Transaction.rows`."""
@@ -74,6 +72,18 @@ class SqliteTransaction:
     def run(self, sql: str, *parameters: Any) -> int:
         """See `Transaction.run`."""
         return self._execute(sql, parameters).rowcount
+
+    def send(self, sql: str, *parameters: Any) -> None:
+        """See `Transaction.send`."""
+        self._execute(sql, parameters)
+
+    def forget(self) -> None:
+        """See `Transaction.forget`; no other server has a memo."""
+        self.memo.clear()
+
+    def tell(self, topic: str) -> None:
+        """See `Transaction.tell`."""
+        self.pending.topics.add(topic)
 
     def next_change(self) -> int:
         """See `Transaction.next_change`."""
@@ -96,53 +106,117 @@ class SqliteTransaction:
         """See `Transaction.json_text`."""
         return f"json_extract({column}, '$.\"{key}\"')"
 
+    def number(self, expression: str, *, is_integer: bool) -> str:
+        """See `Transaction.number`."""
+        return f"CAST({expression} AS {'INTEGER' if is_integer else 'REAL'})"
+
     def insert(self, sql: str, *parameters: Any) -> int:
         """See `Transaction.insert`."""
         return self._execute(sql, parameters).lastrowid or 0
 
 
-class _Work(Generic[T]):
-    """What one caller of `write` asked for, and what became of it."""
+class _Writer:
+    """See `sharing.Writer`."""
 
-    __slots__ = ("action", "durable", "error", "is_done", "result")
+    def __init__(
+        self, connection: sqlite3.Connection, topics: Topics, ask_for_checkpoint: Callable[[], None]
+    ) -> None:
+        self.connection, self._topics = connection, topics
+        self._ask_for_checkpoint = ask_for_checkpoint
+        self._memo: dict[Any, Any] = {}
+        self._is_full_sync = True
+        self._commits = 0
 
-    def __init__(self, action: Callable[[Transaction], T], durable: bool) -> None:
-        self.action, self.durable = action, durable
-        self.is_done = False
-        self.result: T | None = None
-        self.error: BaseException | None = None
+    def begin(self, *, durable: bool) -> None:
+        """See `Writer.begin`."""
+        if durable != self._is_full_sync:
+            self.connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._is_full_sync = durable
+        self.connection.execute("BEGIN IMMEDIATE")
 
+    def transaction(self, shared: Pending) -> SqliteTransaction:
+        """See `Writer.transaction`."""
+        return SqliteTransaction(self.connection, shared, self._memo)
 
-class _OneFailed(Exception):
-    """One of several works failed; never leaves this module."""
+    def catch_up(self) -> None:
+        """See `Writer.catch_up`: nothing waits."""
+
+    def commit(self, pending: Pending) -> None:
+        """See `Writer.commit`."""
+        self.connection.execute("COMMIT")
+        for topic in pending.topics:
+            self._topics.tell(topic)
+        if len(self._memo) > _REMEMBERED:
+            self._memo.clear()
+        self._commits += 1
+        if self._commits % _CHECKPOINT_COMMITS == 0:
+            self._ask_for_checkpoint()
+
+    def rollback(self) -> None:
+        """See `Writer.rollback`."""
+        self._memo.clear()
+        with suppress(sqlite3.Error):
+            self.connection.execute("ROLLBACK")
+
+    def save(self) -> None:
+        """See `Writer.save`."""
+        self.connection.execute("SAVEPOINT work")
+
+    def restore(self) -> bool:
+        """See `Writer.restore`."""
+        self._memo.clear()
+        if not self.connection.in_transaction:
+            return False
+        self.connection.execute("ROLLBACK TO work")
+        self.connection.execute("RELEASE work")
+        return True
+
+    def release(self) -> None:
+        """See `Writer.release`."""
+        self.connection.execute("RELEASE work")
+
+    def is_worth_another_try(self, error: BaseException, attempt: int) -> bool:
+        """See `Writer.is_worth_another_try`: nobody else writes, so it would fail again."""
+        return False
+
+    def translated(self, error: BaseException) -> BaseException:
+        """See `Writer.translated`: what the disk refused."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code not in _DISK_ERRORS:
+            return error
+        told: Exception = OSError(errno.EIO, "The index cannot be written")
+        if code == sqlite3.SQLITE_FULL:
+            told = StorageFull("The disk of the index is full")
+        told.__cause__ = error
+        return told
 
 
 class SqliteDatabase:
     """See `Database`."""
 
+    is_elsewhere = False
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock_file = _lock(path.with_suffix(".lock"))
         is_new = not path.exists()
-        self._is_full_sync = True
-        self._turn = threading.Lock()
-        self._waiting: deque[_Work[Any]] = deque()
         self._readers: deque[sqlite3.Connection] = deque()
         try:
-            self._writer = self._connect()
+            self._connection = self._connect()
             self._migrate()
         except (ArchiveError, sqlite3.Error) as error:
-            if hasattr(self, "_writer"):
-                self._writer.close()
+            if hasattr(self, "_connection"):
+                self._connection.close()
             self._lock_file.close()
             if getattr(error, "sqlite_errorcode", 0) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
                 raise Corrupt("The file of the index is not a database, or damaged") from error
             raise
         if is_new:
             _sync_folder(path.parent)
-        self._memo: dict[Any, Any] = {}
-        self._commits = 0
         self._checkpoints = Checkpoints(self._connect)
+        self._topics = Topics()
+        self._writer = _Writer(self._connection, self._topics, self._checkpoints.ask)
+        self._writes = SharedWrites(self._writer)
 
     @contextmanager
     def read(self) -> Iterator[SqliteTransaction]:
@@ -175,14 +249,7 @@ class SqliteDatabase:
 
     def write(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:
         """See `Database.write`."""
-        mine = _Work(work, durable)
-        self._waiting.append(mine)
-        with self._turn:
-            while not mine.is_done:
-                self._run_waiting()
-        if mine.error is not None:
-            raise mine.error
-        return mine.result  # type: ignore[return-value]
+        return self._writes.write(work, durable=durable)
 
     def sync(self) -> int:
         """See `Database.sync`."""
@@ -192,6 +259,15 @@ class SqliteDatabase:
             return tx.total("synchronisations")
 
         return self.write(count)
+
+    def subscribe(self, subscriber: Callable[[str], None]) -> None:
+        """See `Database.subscribe`."""
+        self._topics.subscribe(subscriber)
+
+    @contextmanager
+    def alone(self, task: str) -> Iterator[bool]:
+        """See `Database.alone`: no other server has this index."""
+        yield True
 
     def maintain(self) -> None:
         """See `Database.maintain`: the write-ahead log is copied into the database."""
@@ -203,73 +279,8 @@ class SqliteDatabase:
         self._checkpoints.close()
         while self._readers:
             self._readers.pop().close()
-        self._writer.close()
+        self._connection.close()
         self._lock_file.close()
-
-    def _run_waiting(self) -> None:
-        """Run what waits in one transaction. The caller holds the turn."""
-        batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _SHARED))]
-        try:
-            self._set_full_sync(any(work.durable for work in batch))
-            try:
-                self._run_together(batch, self._run_one if len(batch) == 1 else self._run_or_give_up)
-            except _OneFailed:  # Which is rare: again, each in a savepoint, so that it is undone alone.
-                self._run_together(batch, self._run_in_savepoint)
-        except BaseException as error:  # noqa: BLE001  It is raised again in each thread that waits.
-            for work in batch:
-                work.error = work.error or _translated(error)
-        finally:
-            for work in batch:
-                work.is_done = True
-
-    def _run_together(self, batch: list[_Work[Any]], run: Callable[[_Work[Any], Pending], None]) -> None:
-        """Run works in one transaction, and commit it."""
-        self._writer.execute("BEGIN IMMEDIATE")
-        try:
-            pending = Pending()
-            for work in batch:
-                run(work, pending)
-            flush(SqliteTransaction(self._writer, memo=self._memo), pending)
-            self._writer.execute("COMMIT")
-        except BaseException:
-            self._memo.clear()
-            with suppress(sqlite3.Error):
-                self._writer.execute("ROLLBACK")
-            raise
-        if len(self._memo) > _REMEMBERED:
-            self._memo.clear()
-        self._commits += 1
-        if self._commits % _CHECKPOINT_COMMITS == 0:
-            self._checkpoints.ask()
-
-    def _run_one(self, work: _Work[Any], pending: Pending) -> None:
-        tx = SqliteTransaction(self._writer, pending, self._memo)
-        work.result = work.action(tx)
-        pending.merge(tx.pending)
-
-    def _run_or_give_up(self, work: _Work[Any], pending: Pending) -> None:
-        try:
-            self._run_one(work, pending)
-        except BaseException as error:
-            raise _OneFailed from error
-
-    def _run_in_savepoint(self, work: _Work[Any], pending: Pending) -> None:
-        """Run a work; when it fails, only what it did is undone."""
-        self._writer.execute("SAVEPOINT work")
-        try:
-            self._run_one(work, pending)
-        except BaseException as error:
-            self._memo.clear()
-            work.error = _translated(error)
-            if not self._writer.in_transaction:  # A full disk, say, made SQLite undo the work of all.
-                raise
-            self._writer.execute("ROLLBACK TO work")
-        self._writer.execute("RELEASE work")
-
-    def _set_full_sync(self, wanted: bool) -> None:
-        if wanted != self._is_full_sync:
-            self._writer.execute(f"PRAGMA synchronous = {'FULL' if wanted else 'NORMAL'}")
-            self._is_full_sync = wanted
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -286,23 +297,18 @@ class SqliteDatabase:
         return connection
 
     def _migrate(self) -> None:
-        (current,) = self._writer.execute("PRAGMA user_version").fetchone()
-        self._writer.execute("BEGIN IMMEDIATE")
-        version = migrate(SqliteTransaction(self._writer), current, WORDS)
-        self._writer.execute(f"PRAGMA user_version = {version}")
-        self._writer.execute("COMMIT")
+        (current,) = self._connection.execute("PRAGMA user_version").fetchone()
+        self._connection.execute("BEGIN IMMEDIATE")
+        version = migrate(SqliteTransaction(self._connection), current, _in_dialect)
+        self._connection.execute(f"PRAGMA user_version = {version}")
+        self._connection.execute("COMMIT")
 
 
-def _translated(error: BaseException) -> BaseException:
-    """What the disk refused, in words that do not depend on the database."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code not in _DISK_ERRORS:
-        return error
-    told: Exception = OSError(errno.EIO, "The index cannot be written")
-    if code == sqlite3.SQLITE_FULL:
-        told = StorageFull("The disk of the index is full")
-    told.__cause__ = error
-    return told
+def _in_dialect(statement: str) -> str:
+    """A statement of the schema in SQLite's words."""
+    for word, meaning in _WORDS.items():
+        statement = statement.replace(word, meaning)
+    return statement
 
 
 def _sync_folder(folder: Path) -> None:

@@ -19,7 +19,7 @@ def settle_stable(
 ) -> list[tuple[Level, PublicId]]:
     """Mark as stable, and log, what received its last instance before a time: series, then studies, then patients."""
     found = []
-    tx.memo.clear()
+    tx.forget()
     for level, change in _CHANGES.items():
         rows = tx.rows(
             f"SELECT id, public_id FROM {TABLES[level]} WHERE is_stable = 0 AND received_ns <= ?"

@@ -59,8 +59,10 @@ def resource_statistics(tx: Transaction, level: Level, public_id: str) -> Resour
             ]
         for resource in rows[here]:
             found = tx.row(
-                "SELECT SUM(size), SUM(stored_size), SUM(CASE WHEN type = 1 THEN size END),"
-                " SUM(CASE WHEN type = 1 THEN stored_size END) FROM attachments WHERE level = ? AND resource = ?",
+                "SELECT CAST(SUM(size) AS BIGINT), CAST(SUM(stored_size) AS BIGINT),"
+                " CAST(SUM(CASE WHEN type = 1 THEN size END) AS BIGINT),"
+                " CAST(SUM(CASE WHEN type = 1 THEN stored_size END) AS BIGINT)"
+                " FROM attachments WHERE level = ? AND resource = ?",
                 int(here),
                 resource,
             )
