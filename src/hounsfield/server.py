@@ -26,7 +26,6 @@ from hounsfield.config.system import rest_options
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.main_tags import main_tags
 from hounsfield.errors import BadRequest, Conflict
-from hounsfield.events import EventBus
 from hounsfield.host import Host
 from hounsfield.http.asgi import Application
 from hounsfield.http.dispatch import Dispatcher
@@ -35,7 +34,6 @@ from hounsfield.http.partial import PartialUploads
 from hounsfield.http.routing import Router
 from hounsfield.http.server import HttpServer
 from hounsfield.index.insertion import find_main_tags_version
-from hounsfield.index.sqlite import SqliteDatabase
 from hounsfield.ingest.receive import Filter, IngestOptions, Intake, Overwrite, receive
 from hounsfield.ingest.recovery import recover
 from hounsfield.ingest.settling import Settling
@@ -48,11 +46,11 @@ from hounsfield.net.messages import Operation
 from hounsfield.net.options import AssociationOptions, ServerOptions
 from hounsfield.net.server import DicomServer
 from hounsfield.net.tls import PROTOCOL_VERSIONS, server_context
+from hounsfield.opening import Opened, opened
 from hounsfield.rest import extension as rest
 from hounsfield.scp import extension as scp
 from hounsfield.scp.acceptance import AcceptanceRules, KnownModality, policy
 from hounsfield.scp.storage import storage_service
-from hounsfield.store.durable import make_folder
 from hounsfield.store.filesystem import FilesystemArea
 from hounsfield.store.spool import Spool
 from hounsfield.web import assets
@@ -107,15 +105,10 @@ def serve(configuration: Configuration, flags: Flags | None = None) -> Iterator[
 
 def _build(configuration: Configuration, stack: ExitStack) -> tuple[Host, FilesystemArea]:
     """Everything behind the doors."""
-    general, ingest = records.general(configuration), records.ingest(configuration)
-    for folder in (general.storage_folder, general.index_folder):
-        make_folder(folder, sync=True)
-    database = SqliteDatabase(general.index_folder / "hounsfield.db")
-    stack.callback(database.close)
-    area = FilesystemArea(general.storage_folder, sync=ingest.is_synced)
-    stack.callback(area.close)
+    ingest = records.ingest(configuration)
+    found = stack.enter_context(opened(configuration))
+    archive, area = found.archive, found.area
     area.spool.clear()
-    archive = Archive(database, area, EventBus())
     settling = Settling(archive)
     intake = _intake(configuration, archive, settling, area.spool)
     recover(intake)
@@ -124,7 +117,7 @@ def _build(configuration: Configuration, stack: ExitStack) -> tuple[Host, Filesy
     stability = StabilityMonitor(archive, ingest.stable_age_seconds)
     stability.start()
     stack.callback(stability.stop)
-    return _host(configuration, archive, intake, area), area
+    return _host(configuration, archive, intake, found), area
 
 
 def _intake(configuration: Configuration, archive: Archive, settling: Settling, spool: Spool) -> Intake:
@@ -147,14 +140,18 @@ def _intake(configuration: Configuration, archive: Archive, settling: Settling, 
     return Intake(archive, options, version, settling, spool=spool)
 
 
-def _host(configuration: Configuration, archive: Archive, intake: Intake, area: FilesystemArea) -> Host:
+def _host(configuration: Configuration, archive: Archive, intake: Intake, found: Opened) -> Host:
     http = records.http(configuration)
-    uploads = UploadOptions(area.spool, http.maximum_archive_member_bytes or 0)
+    uploads = UploadOptions(found.area.spool, http.maximum_archive_member_bytes or 0)
     filters: list[Filter] = []
     kinds: dict[str, JobKind] = {}
     jobs = records.jobs(configuration)
     engine = Engine(
-        archive, kinds, EngineOptions(jobs.concurrent, jobs.history, jobs.kept_archives, jobs.is_saved)
+        archive,
+        kinds,
+        EngineOptions(
+            jobs.concurrent, jobs.history, jobs.kept_archives, jobs.is_saved, is_shared=bool(found.node)
+        ),
     )
     host = Host(archive, replace(intake, filters=filters), uploads, engine, kinds, filters)
     rest.extend(host, rest_options(configuration))
@@ -281,6 +278,7 @@ def _open_http(
         port=options.port,
         bind_addresses=options.bind_addresses,
         threads=options.threads_count,
+        may_answer_on_loop=not host.archive.database.is_elsewhere,
         # Uploads that wait for the disk overlap; those that do not compete for the interpreter.
         brief_threads=0 if records.ingest(configuration).is_synced else 2,
         request_timeout_seconds=options.request_timeout_seconds,

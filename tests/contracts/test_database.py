@@ -4,32 +4,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.postgres import shared_server
+from tests.databases import BACKENDS, Open
 
 from hounsfield.errors import Conflict
 from hounsfield.index.database import Database, Transaction
-from hounsfield.index.postgres import PostgresDatabase
 from hounsfield.index.properties import get_property, set_property
-from hounsfield.index.sqlite import SqliteDatabase
-
-Open = Callable[[], Database]
-
-
-def sqlite(folder: Path) -> Open:
-    return lambda: SqliteDatabase(folder / "index.db")
-
-
-def postgres(folder: Path) -> Open:
-    options = replace(shared_server().new_schema(), is_locked=True)
-    return lambda: PostgresDatabase(options)
-
-
-BACKENDS: dict[str, Callable[[Path], Open]] = {"postgres": postgres, "sqlite": sqlite}
-"""Each gives, for an empty folder, what opens the same index again and again."""
 
 
 @pytest.fixture(params=sorted(BACKENDS))
@@ -300,7 +282,7 @@ def test_an_error_of_a_statement_that_waited_reaches_its_work(database: Database
 
         try:
             database.write(work)
-        except Exception:
+        except Exception:  # noqa: BLE001  Each database has its own.
             return False
         return True
 

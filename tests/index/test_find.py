@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.databases import BACKENDS
 
 from hounsfield.dicom.identifiers import Identifiers
 from hounsfield.dicom.levels import Level
@@ -29,7 +30,6 @@ from hounsfield.index.query import (
     parse_constraint,
 )
 from hounsfield.index.resources import get_row, load
-from hounsfield.index.sqlite import SqliteDatabase
 
 NAME, PATIENT_ID, BIRTH, SEX = 0x00100010, 0x00100020, 0x00100030, 0x00100040
 DATE, ACCESSION, STUDY_DESCRIPTION, STUDY_UID = 0x00080020, 0x00080050, 0x00081030, 0x0020000D
@@ -80,9 +80,9 @@ def some(source: random.Random, level: Level) -> dict[int, str]:
     return found
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    database = SqliteDatabase(tmp_path_factory.mktemp("find") / "index.db")
+@pytest.fixture(scope="module", params=sorted(BACKENDS))
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    database = BACKENDS[request.param](tmp_path_factory.mktemp("find"))()
     made = World(database, {level: {} for level in Level})
     source = random.Random(7)
     database.write(lambda tx: fill(tx, made, source))

@@ -12,6 +12,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from tests.databases import BACKENDS
 
 from hounsfield.dicom.identifiers import Identifiers
 from hounsfield.dicom.levels import Level
@@ -21,7 +22,6 @@ from hounsfield.index.database import Transaction
 from hounsfield.index.insertion import NewAttachment, NewInstance, NewParents
 from hounsfield.index.patients import next_to_recycle, set_protected
 from hounsfield.index.pending import TABLES
-from hounsfield.index.sqlite import SqliteDatabase
 
 Id = tuple[Level, str]
 NEW = (ChangeType.NEW_PATIENT, ChangeType.NEW_STUDY, ChangeType.NEW_SERIES, ChangeType.NEW_INSTANCE)
@@ -134,10 +134,13 @@ class Failed(Exception):
 class IndexAndModel(RuleBasedStateMachine):
     """Runs the same operations on both."""
 
+    backend = "sqlite"
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="hounsfield-model-"))
-        self.database = SqliteDatabase(self.folder / "index.db")
+        self.open = BACKENDS[self.backend](self.folder)
+        self.database = self.open()
         self.model = Model()
         self.count = 0
 
@@ -271,7 +274,7 @@ class IndexAndModel(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         self.database.close()
-        self.database = SqliteDatabase(self.folder / "index.db")
+        self.database = self.open()
 
     @invariant()
     def totals_agree(self) -> None:
@@ -350,3 +353,13 @@ class IndexAndModel(RuleBasedStateMachine):
 
 IndexAndModel.TestCase.settings = settings(max_examples=30, stateful_step_count=15, deadline=None)
 TestIndexAndModel = IndexAndModel.TestCase
+
+
+class PostgresAndModel(IndexAndModel):
+    """The same in PostgreSQL."""
+
+    backend = "postgres"
+
+
+PostgresAndModel.TestCase.settings = settings(max_examples=8, stateful_step_count=12, deadline=None)
+TestPostgresAndModel = PostgresAndModel.TestCase

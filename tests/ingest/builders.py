@@ -194,11 +194,12 @@ def open_bench(
     area: StorageArea | None = None,
     filters: Sequence[Filter] = (),
     clock: Clock | None = None,
+    database: Database | None = None,
 ) -> Bench:
-    """An archive whose index is in `folder`; its files are there too unless `area` is given."""
+    """An archive whose index and files are in `folder`, unless they are given."""
     options = options or IngestOptions()
     storage = FilesystemArea(folder, sync=False) if area is None else area
-    archive = Archive(SqliteDatabase(folder / "hounsfield.db"), storage, EventBus())
+    archive = Archive(database or SqliteDatabase(folder / "hounsfield.db"), storage, EventBus())
     clock = clock or Clock()
     version = main_tags_version(archive.database, options.main_tags)
     settling = Settling(archive)

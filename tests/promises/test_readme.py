@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hounsfield.config.options import OPTIONS
+from hounsfield.config.table.database import POSTGRES_MEMBERS
 
 _ROOT = Path(__file__).parents[2]
 # Of these, the first is made from the options themselves; the others name members of answers and classes too.
@@ -36,5 +37,6 @@ def test_options_that_the_pages_name_exist() -> None:
         if page.name not in _GENERAL
         for word in re.findall(r"`([A-Z][a-z]+(?:[A-Z][A-Za-z0-9]+)+)`", page.read_text(encoding="utf-8"))
     }
-    known = {*OPTIONS, "DicomWeb", "IfChanged", "HounsfieldStorage", "OrthancStorage"}
+    members = {member.name for member in POSTGRES_MEMBERS}
+    known = {*OPTIONS, *members, "DicomWeb", "IfChanged", "HounsfieldStorage", "OrthancStorage"}
     assert named - known == set()

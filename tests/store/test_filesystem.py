@@ -197,10 +197,10 @@ def test_slots_that_cannot_be_made_leave_no_descriptor(root: Path, monkeypatch: 
     made: list[Slot] = []
     real = slots._new_slot
 
-    def failing(folder: Path, prefix: str) -> Slot:
+    def failing(folder: Path, prefix: str, node: str) -> Slot:
         if len(made) == 3:
             raise OSError(errno.ENOSPC, "full")
-        made.append(real(folder, prefix))
+        made.append(real(folder, prefix, node))
         return made[-1]
 
     monkeypatch.setattr(slots, "_new_slot", failing)

@@ -12,6 +12,7 @@ from hounsfield.config.lenient_json import Json
 from hounsfield.config.modalities import check_modalities, check_peers
 from hounsfield.config.option import check
 from hounsfield.config.options import OPTIONS
+from hounsfield.config.postgres import check_postgres
 from hounsfield.config.refusal import Refusal
 
 Check = Callable[[Mapping[str, Json]], Iterator[Refusal]]
@@ -189,6 +190,7 @@ _CHECKS: tuple[Check, ...] = (
     _check_warnings,
     check_modalities,
     check_peers,
+    check_postgres,
     check_declarations,
 )
 

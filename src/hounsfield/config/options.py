@@ -3,6 +3,7 @@
 from typing import Final
 
 from hounsfield.config.option import Option, Section
+from hounsfield.config.table.database import DATABASE
 from hounsfield.config.table.dicom import ACCEPTED, DICOM_SERVER, DICOM_TLS, LOGS, QUERIES
 from hounsfield.config.table.general import GENERAL, JOBS, STORAGE, TAGS
 from hounsfield.config.table.network import MODALITIES, PEERS
@@ -12,6 +13,7 @@ from hounsfield.config.table.web import ACCESS, HTTP
 SECTIONS: Final[tuple[Section, ...]] = (
     GENERAL,
     STORAGE,
+    DATABASE,
     HTTP,
     ACCESS,
     DICOM_SERVER,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hounsfield.config import environment as variables
 from hounsfield.config.lenient_json import Document, Json, decode, parse
-from hounsfield.config.options import OPTIONS
+from hounsfield.config.options import OPTIONS, PLUGIN_SECTIONS
 from hounsfield.config.refusal import refuse
 from hounsfield.config.substitution import substitute
 from hounsfield.errors import Corrupt
@@ -107,7 +107,11 @@ def _override(values: dict[str, Json], over: Mapping[str, Json]) -> None:
     """Put a layer over another one. Options are replaced as a whole, sections of plugins member by member."""
     for name, value in over.items():
         under = values.get(name)
-        if name not in OPTIONS and isinstance(under, dict) and isinstance(value, dict):
+        if (
+            (name not in OPTIONS or name in PLUGIN_SECTIONS)
+            and isinstance(under, dict)
+            and isinstance(value, dict)
+        ):
             values[name] = {**under, **value}
         else:
             values[name] = value

@@ -25,7 +25,7 @@ def rest_options(configuration: Configuration) -> RestOptions:
         store_md5=configuration.boolean("StoreMD5ForAttachments"),
         overwrite_mode=records.ingest(configuration).overwrite.value,
         ingest_transcoding=configuration.text("IngestTranscoding"),
-        database_server_identifier=_server_identifier(configuration),
+        database_server_identifier=server_identifier(configuration),
         maximum_storage_size_mb=configuration.integer("MaximumStorageSize"),
         maximum_patient_count=configuration.integer("MaximumPatientCount"),
         maximum_storage_mode=records.ingest(configuration).maximum_storage_mode.value,
@@ -45,7 +45,7 @@ def rest_options(configuration: Configuration) -> RestOptions:
     )
 
 
-def _server_identifier(configuration: Configuration) -> str:
+def server_identifier(configuration: Configuration) -> str:
     """The configured identifier, or a hash of what makes this server another than its neighbours."""
     given = configuration.text("DatabaseServerIdentifier")
     if given:

@@ -85,7 +85,7 @@ class Application:
         if request.method != "GET" and not await self._take_body(request, receive, send):
             return
         try:
-            if _is_inline(request, found):
+            if self._options.may_answer_on_loop and _is_inline(request, found):
                 response = self._answer(request, found)
             else:
                 loop = asyncio.get_running_loop()
@@ -112,7 +112,7 @@ class Application:
         found = find(self._dispatcher, request)
         if isinstance(found, Response) or request.method != "GET":
             return found
-        return self._at_once(request, found) or found
+        return (self._at_once(request, found) if self._options.may_answer_on_loop else None) or found
 
     def _at_once(self, request: Request, found: Found) -> Response | None:
         if request.query:

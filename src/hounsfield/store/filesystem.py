@@ -1,6 +1,8 @@
 """A storage area in a folder, laid out as Orthanc does: `ab/cd/abcd....`, named by UUID.
 
-Our own folder `.hounsfield/` beside them holds the spool and the list of the folders in use.
+Our own folder `.hounsfield/` beside them holds the spool and the list of the folders in use. Several servers may share
+the files: each then has a folder of its own in `.hounsfield/nodes/`, and the names of the files that it makes end with
+the twelve digits of its node, so that none takes the others' files for what it left itself.
 """
 
 import contextlib
@@ -37,16 +39,21 @@ _BINARY = getattr(os, "O_BINARY", 0)
 class FilesystemArea:
     """Files in a folder; see `StorageArea`."""
 
-    def __init__(self, root: Path, *, sync: bool = True, batch: int = 64, folder_limit: int = 2048) -> None:
-        self._root, self._sync = root, sync
-        filling, spool = root / ".hounsfield" / "filling", root / ".hounsfield" / "spool"
+    def __init__(
+        self, root: Path, *, sync: bool = True, batch: int = 64, folder_limit: int = 2048, node: str = ""
+    ) -> None:
+        self._root, self._sync, self._node = root, sync, node
+        own = root / ".hounsfield" / "nodes" / node if node else root / ".hounsfield"
+        filling, spool = own / "filling", own / "spool"
         for folder in (filling, spool):
             make_folder(folder, sync=sync)
         spread_subfolders(root)
         self.spool = FolderSpool(spool)
         self._filling = Filling(filling, sync=sync)
-        self._mark = DurableNumber(root / ".hounsfield" / "settled", sync=sync)
-        self._pool = SlotPool(root, self._filling, sync=sync, batch=batch, folder_limit=folder_limit)
+        self._mark = DurableNumber(own / "settled", sync=sync)
+        self._pool = SlotPool(
+            root, self._filling, sync=sync, batch=batch, folder_limit=folder_limit, node=node
+        )
 
     def create(self, parts: Sequence[Buffer], note: bytes) -> FileKey:
         """See `StorageArea.create`."""
@@ -148,7 +155,7 @@ class FilesystemArea:
         for prefix in self._filling.left_by_earlier_runs():
             folder = self._root / prefix[:2] / prefix[2:]
             for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-                if _is_key(path.name):
+                if _is_key(path.name) and path.name.endswith(self._node):
                     found = _examine(path)
                     if found is None:
                         path.unlink(missing_ok=True)

@@ -36,8 +36,16 @@ class SlotPool:
     """Keeps some slots ready; a thread of its own makes more while others are taken."""
 
     def __init__(
-        self, root: Path, filling: Filling, *, sync: bool, batch: int = 64, folder_limit: int = 2048
+        self,
+        root: Path,
+        filling: Filling,
+        *,
+        sync: bool,
+        batch: int = 64,
+        folder_limit: int = 2048,
+        node: str = "",
     ) -> None:
+        self._node = node
         self._root, self._filling, self._sync = root, filling, sync
         self._batch, self._folder_limit = batch, folder_limit
         self._ready: deque[Slot] = deque()
@@ -101,7 +109,7 @@ class SlotPool:
             folder = self._root / self._prefix[:2] / self._prefix[2:]
             slots: list[Slot] = []
             try:
-                slots.extend(_new_slot(folder, self._prefix) for _ in range(self._batch))
+                slots.extend(_new_slot(folder, self._prefix, self._node) for _ in range(self._batch))
                 if self._sync:
                     sync_folder(folder)
             except OSError:
@@ -118,7 +126,8 @@ class SlotPool:
         self._prefix, self._in_folder = prefix, 0
 
 
-def _new_slot(folder: Path, prefix: str) -> Slot:
-    key = FileKey(prefix + str(uuid4())[4:])
+def _new_slot(folder: Path, prefix: str, node: str) -> Slot:
+    name = str(uuid4())
+    key = FileKey(prefix + name[4 : len(name) - len(node)] + node)
     path = folder / key
     return Slot(key, path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600))

@@ -1,0 +1,74 @@
+"""The section `PostgreSQL`, with the members of Orthanc's plugin."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from hounsfield.config.lenient_json import Json
+from hounsfield.config.option import check
+from hounsfield.config.refusal import Refusal
+from hounsfield.config.table.database import POSTGRES_MEMBERS
+from hounsfield.index.options import PostgresOptions
+
+_MEMBERS = {member.name: member for member in POSTGRES_MEMBERS}
+
+
+def check_postgres(given: Mapping[str, Json]) -> Iterator[Refusal]:
+    """Reasons not to start: wrong types, and files that would have to be in the database."""
+    section = given.get("PostgreSQL")
+    if not isinstance(section, dict):
+        return
+    for name, member in _MEMBERS.items():
+        found = check(replace(member, name=f"PostgreSQL.{name}"), section[name]) if name in section else None
+        if found is not None:
+            yield found
+    if section.get("EnableStorage") is True:
+        yield Refusal(
+            2,
+            'Files cannot be kept in PostgreSQL: set "EnableStorage" to false; they are kept in "StorageDirectory"',
+        )
+
+
+def unknown_members(given: Mapping[str, Json]) -> Iterator[str]:
+    """Warnings about members that do not exist."""
+    section = given.get("PostgreSQL")
+    for name in section if isinstance(section, dict) else ():
+        if name not in _MEMBERS:
+            near = difflib.get_close_matches(name, _MEMBERS, n=1, cutoff=0.75)
+            yield f'Unknown member "{name}" of "PostgreSQL"' + (
+                f', did you mean "{near[0]}"?' if near else ", it has no effect"
+            )
+
+
+def read_postgres(section: Mapping[str, Json], node: str) -> PostgresOptions | None:
+    """How to reach the index in PostgreSQL; None if it is not there."""
+
+    def get(name: str) -> Json:
+        return section.get(name, _MEMBERS[name].default)
+
+    def text(name: str) -> str:
+        return str(get(name))
+
+    def number(name: str) -> int:
+        value = get(name)
+        return value if isinstance(value, int) else 0
+
+    if get("EnableIndex") is not True:
+        return None
+    return PostgresOptions(
+        host=text("Host"),
+        port=number("Port"),
+        database=text("Database"),
+        username=text("Username"),
+        password=text("Password"),
+        uri=text("ConnectionUri"),
+        is_encrypted=get("EnableSsl") is True,
+        is_locked=get("Lock") is True,
+        retries=number("MaximumConnectionRetries"),
+        retry_seconds=number("ConnectionRetryInterval"),
+        connections=number("IndexConnectionsCount"),
+        is_serializable=get("TransactionMode") == "Serializable",
+        schema=text("Schema"),
+        application_name=text("ApplicationName"),
+        node=node,
+    )

@@ -1,0 +1,66 @@
+"""Opening an archive: its index and its storage area, as a configuration says."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from hounsfield.archive import Archive
+from hounsfield.config import records
+from hounsfield.config.configuration import Configuration
+from hounsfield.config.postgres import read_postgres
+from hounsfield.config.system import server_identifier
+from hounsfield.events import EventBus
+from hounsfield.index.database import Database
+from hounsfield.index.postgres import PostgresDatabase
+from hounsfield.index.sqlite import SqliteDatabase
+from hounsfield.store.durable import make_folder
+from hounsfield.store.filesystem import FilesystemArea
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An archive, and its storage area as the folder it is. `node` names this server if it shares the archive."""
+
+    archive: Archive
+    area: FilesystemArea
+    node: str
+
+
+@contextmanager
+def opened(configuration: Configuration) -> Iterator[Opened]:
+    """The archive of a configuration, as long as the block.
+
+    Raises
+    ------
+    Conflict
+        If another server has it, and does not share it.
+    DatabaseUnavailable
+        If its database cannot be reached.
+    """
+    general, ingest = records.general(configuration), records.ingest(configuration)
+    for folder in (general.storage_folder, general.index_folder):
+        make_folder(folder, sync=True)
+    node = server_identifier(configuration)
+    postgres = read_postgres(configuration.mapping("PostgreSQL"), node)
+    is_shared = postgres is not None and not postgres.is_locked
+    database: Database = (
+        SqliteDatabase(general.index_folder / "hounsfield.db")
+        if postgres is None
+        else PostgresDatabase(postgres)
+    )
+    try:
+        area = FilesystemArea(
+            general.storage_folder, sync=ingest.is_synced, node=_tag(node) if is_shared else ""
+        )
+        try:
+            yield Opened(Archive(database, area, EventBus()), area, node if is_shared else "")
+        finally:
+            area.close()
+    finally:
+        database.close()
+
+
+def _tag(node: str) -> str:
+    """Twelve hexadecimal digits that stand for a node in the names of its files."""
+    return hashlib.sha256(node.encode()).hexdigest()[:12]
