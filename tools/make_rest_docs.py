@@ -31,6 +31,7 @@ ARGUMENTS = {
     "last": "with no value: the number of the last change",
     "level": "`patient`, `study`, `series` or `instance`",
     "limit": "how many to answer at most; 0 for all",
+    "lossy-quality": "of lossy transfer syntaxes, 1 to 100",
     "numeric": "numbers instead of names",
     "quality": "of JPEG, 1 to 100",
     "requested-tags": "further tags to tell of each resource, separated by semicolons",

@@ -38,6 +38,7 @@ from hounsfield.ingest.receive import Filter, IngestOptions, Intake, Overwrite, 
 from hounsfield.ingest.recovery import recover
 from hounsfield.ingest.settling import Settling
 from hounsfield.ingest.stability import StabilityMonitor
+from hounsfield.ingest.transcoding import transcoder
 from hounsfield.ingest.upload import UploadOptions
 from hounsfield.jobs.engine import Engine
 from hounsfield.jobs.kinds import JobKind
@@ -137,7 +138,8 @@ def _intake(configuration: Configuration, archive: Archive, settling: Settling, 
         default_encoding=tags.default_encoding,
         main_tags=chosen,
     )
-    return Intake(archive, options, version, settling, spool=spool)
+    transcode = transcoder(ingest.transcoding) if ingest.transcoding else None
+    return Intake(archive, options, version, settling, transcode=transcode, spool=spool)
 
 
 def _host(configuration: Configuration, archive: Archive, intake: Intake, found: Opened) -> Host:

@@ -14,6 +14,7 @@ from hounsfield.config.option import check
 from hounsfield.config.options import OPTIONS
 from hounsfield.config.postgres import check_postgres
 from hounsfield.config.refusal import Refusal
+from hounsfield.dicom.uids import TRANSFER_SYNTAXES
 
 Check = Callable[[Mapping[str, Json]], Iterator[Refusal]]
 FileCheck = Callable[[Mapping[str, Json], Path], Iterator[Refusal]]
@@ -103,7 +104,7 @@ def _check_storage(given: Mapping[str, Json]) -> Iterator[Refusal]:
 def _check_transfer_syntaxes(given: Mapping[str, Json]) -> Iterator[Refusal]:
     for name in ("IngestTranscoding", "DicomScuPreferredTransferSyntax"):
         value = given.get(name)
-        if isinstance(value, str) and not _is_uid(value):
+        if isinstance(value, str) and value not in TRANSFER_SYNTAXES:
             yield Refusal(3, f'"{name}" is not the UID of a transfer syntax')
 
 
@@ -173,11 +174,6 @@ def _content(path: Path) -> bytes | None:
 
 def _texts(value: Json) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
-
-
-def _is_uid(text: str) -> bool:
-    """PS3.5 section 9.1."""
-    return len(text) <= 64 and all(part.isascii() and part.isdigit() for part in text.split("."))
 
 
 _CHECKS: tuple[Check, ...] = (

@@ -21,6 +21,7 @@ from hounsfield.config.remarks import WELL_KNOWN_ACCOUNTS
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.tags import Tag
 from hounsfield.http.auth import AccessOptions
+from hounsfield.ingest.transcoding import TranscodingOptions
 
 LOOPBACK = ("127.0.0.1",)
 EVERYWHERE = ("0.0.0.0",)
@@ -102,6 +103,7 @@ class IngestOptions:
     maximum_storage_mode: MaximumStorageMode
     stable_age_seconds: int
     is_read_only: bool
+    transcoding: TranscodingOptions | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +242,19 @@ def ingest(configuration: Configuration) -> IngestOptions:
         maximum_storage_mode=MaximumStorageMode.RECYCLE if recycles else MaximumStorageMode.REJECT,
         stable_age_seconds=configuration.integer("StableAge") or 60,
         is_read_only=configuration.boolean("ReadOnly"),
+        transcoding=_transcoding(configuration),
+    )
+
+
+def _transcoding(configuration: Configuration) -> TranscodingOptions | None:
+    uid = configuration.text("IngestTranscoding")
+    if not uid:
+        return None
+    return TranscodingOptions(
+        uid,
+        of_uncompressed=configuration.boolean("IngestTranscodingOfUncompressed"),
+        of_compressed=configuration.boolean("IngestTranscodingOfCompressed"),
+        lossy_quality=configuration.integer("DicomLossyTranscodingQuality"),
     )
 
 

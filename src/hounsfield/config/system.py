@@ -25,6 +25,7 @@ def rest_options(configuration: Configuration) -> RestOptions:
         store_md5=configuration.boolean("StoreMD5ForAttachments"),
         overwrite_mode=records.ingest(configuration).overwrite.value,
         ingest_transcoding=configuration.text("IngestTranscoding"),
+        lossy_quality=configuration.integer("DicomLossyTranscodingQuality"),
         database_server_identifier=server_identifier(configuration),
         maximum_storage_size_mb=configuration.integer("MaximumStorageSize"),
         maximum_patient_count=configuration.integer("MaximumPatientCount"),

@@ -140,7 +140,7 @@ def transcode(
     is_native = source.head.transfer_syntax_uid in codecs.NATIVE and source.head.pixel_data_tag is not None
     if is_native and transfer_syntax_uid in _WRITTEN:
         return _native_to_native(source, transfer_syntax_uid)
-    quality = min(max(lossy_quality or QUALITY_DEFAULT, 1), 100)
+    quality = QUALITY_DEFAULT if lossy_quality is None else min(max(lossy_quality, 1), 100)
     return _frames(source, transfer_syntax_uid, quality, limits, is_uid_kept=is_uid_kept)
 
 

@@ -72,6 +72,8 @@ class Incoming:
     content: bytes | memoryview | SpoolFile
     prefix: bytes = b""
     transfer_syntax_uid: str | None = None
+    is_transcoded: bool = False
+    """Whether somebody chose its transfer syntax already, so that the configured one does not matter."""
 
 
 @dataclass(frozen=True, slots=True)

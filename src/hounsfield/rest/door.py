@@ -34,6 +34,7 @@ class RestOptions:
     store_md5: bool = True
     overwrite_mode: str = "Never"
     ingest_transcoding: str = ""
+    lossy_quality: int = 90
     database_server_identifier: str = ""
     maximum_storage_size_mb: int = 0
     maximum_patient_count: int = 0

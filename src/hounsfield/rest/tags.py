@@ -13,9 +13,17 @@ from hounsfield.dicom.dictionary import lookup
 from hounsfield.dicom.native_model import native_model
 from hounsfield.dicom.part10 import Head
 from hounsfield.dicom.tags import ITEM, Tag
-from hounsfield.errors import NotFound, Unsupported
-from hounsfield.http.errors import NoAnswer, ParameterOutOfRange
-from hounsfield.http.messages import FileBody, Request, Response, answer_bytes, answer_json, answer_json_bytes
+from hounsfield.errors import NotFound
+from hounsfield.http.errors import BadParameterType, NoAnswer, ParameterOutOfRange
+from hounsfield.http.messages import (
+    FileBody,
+    Request,
+    Response,
+    answer_bytes,
+    answer_json,
+    answer_json_bytes,
+    unsigned,
+)
 from hounsfield.http.routing import Route
 from hounsfield.index.attachments import Compression
 from hounsfield.rest.attachments import file_body
@@ -23,6 +31,7 @@ from hounsfield.rest.door import Door
 from hounsfield.rest.formats import TagFormat, format_of, ignored_lengths, write_dataset
 from hounsfield.retrieve.datasets import read_instance, read_instance_head
 from hounsfield.retrieve.files import find_dicom, plain_file, stream_attachment
+from hounsfield.retrieve.transcoded import read_transcoded
 
 _STREAMED = 8 << 20  # Bytes from which a compressed file is expanded while it is sent.
 _META_GROUP_LENGTH: Tag = 0x00020000
@@ -60,21 +69,32 @@ def get_file(door: Door, request: Request) -> Response:
     """The DICOM file."""
     public_id, arguments = request.values["id"], request.arguments
     attachment = find_dicom(door.archive, public_id)
+    filename = arguments.get("filename", f"{public_id}.dcm")
     if "transcode" in arguments:
-        if uids.uid_name(arguments["transcode"]) is None:
-            raise ParameterOutOfRange(f"Unknown transfer syntax: {arguments['transcode']}")
-        raise Unsupported(f"Cannot transcode to {arguments['transcode']}")
+        return answer_bytes(_transcoded(door, request), "application/dicom", filename=filename)
     accept = request.headers.get("accept", "")
     if accept in _MODELS:
         model = dicom_json(_read(door, public_id, whole=True).dataset, _MODEL_OPTIONS)
         return answer_bytes(_MODELS[accept](model), accept)
-    filename = arguments.get("filename", f"{public_id}.dcm")
     body: bytes | FileBody | Iterator[bytes]
     if attachment.size > _STREAMED and attachment.compression != Compression.NONE:
         body = stream_attachment(door.archive, attachment)
     else:
         body = file_body(door, attachment)
     return answer_bytes(body, "application/dicom", filename=filename)
+
+
+def _transcoded(door: Door, request: Request) -> bytes:
+    uid = request.arguments["transcode"]
+    if uid not in uids.TRANSFER_SYNTAXES:
+        raise ParameterOutOfRange(f"Unknown transfer syntax: {uid}")
+    quality = door.options.lossy_quality
+    if "lossy-quality" in request.arguments:
+        try:
+            quality = unsigned(request.arguments["lossy-quality"])
+        except BadParameterType as cause:
+            raise ParameterOutOfRange("The lossy quality is not an unsigned integer") from cause
+    return read_transcoded(door.archive, request.values["id"], uid, lossy_quality=quality)
 
 
 def file_at_hand(door: Door, request: Request) -> Response:

@@ -87,7 +87,7 @@ def read_frame(archive: Archive, public_id: str, number: int) -> EncodedFrame:
     Corrupt, Unsupported
         If the frame cannot be found in its bytes.
     """
-    data = _buffer(archive, find_dicom(archive, public_id))
+    data = file_buffer(archive, find_dicom(archive, public_id))
     return frames.read_frame(data, read_head(data), number)
 
 
@@ -117,7 +117,7 @@ def image(archive: Archive, public_id: str, number: int, wanted: ImageRequest) -
     BadRequest
         If the window or the quality make no sense.
     """
-    data = _buffer(archive, find_dicom(archive, public_id))
+    data = file_buffer(archive, find_dicom(archive, public_id))
     head = read_head(data)
     return _written(_viewed(decode(frames.read_frame(data, head, number)), head, number, wanted), wanted)
 
@@ -131,7 +131,7 @@ def numpy_file(
     is_compressed: bool = False,
 ) -> bytes:
     """The values of one frame, `number` from 1, or of all frames, as a NumPy file. Errors as of `image`."""
-    data = _buffer(archive, find_dicom(archive, public_id))
+    data = file_buffer(archive, find_dicom(archive, public_id))
     head = read_head(data)
     count = frames.count_frames(head, len(data))
     if not count:
@@ -165,7 +165,7 @@ _VIEWS: Mapping[View, Callable[[Pixels], render.Image]] = {
 }
 
 
-def _buffer(archive: Archive, attachment: Attachment) -> Buffer:
+def file_buffer(archive: Archive, attachment: Attachment) -> Buffer:
     """The file's bytes; a large one is mapped, so that one frame of a whole slide costs its own pages."""
     plain = plain_file(archive, attachment) if attachment.size >= _MAPPED_SIZE else None
     if plain is None:

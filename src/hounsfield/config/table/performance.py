@@ -4,7 +4,7 @@ from hounsfield.config.option import Effect, Kind, Option, Section
 
 _CACHE = "published in `/system`; the server sizes its own caches"
 _THREADS = "published in `/system`; the server sizes its own thread pools"
-_TRANSCODING = "images are stored as they arrive"
+_TRANSCODING = "frames are transcoded on all processors"
 
 
 def _cache(name: str, default: int, meaning: str, since: str = "1.13") -> Option:
@@ -65,34 +65,26 @@ TRANSCODING = Section(
             Kind.TEXT,
             None,
             "Transfer syntax to transcode new instances to.",
-            effect=Effect.IGNORED,
-            reason=_TRANSCODING,
         ),
         Option(
             "IngestTranscodingOfUncompressed",
             Kind.BOOLEAN,
             True,
             "Transcode new instances that are not compressed.",
-            effect=Effect.IGNORED,
-            reason=_TRANSCODING,
         ),
         Option(
             "IngestTranscodingOfCompressed",
             Kind.BOOLEAN,
             True,
             "Transcode new instances that are compressed.",
-            effect=Effect.IGNORED,
-            reason=_TRANSCODING,
         ),
         Option(
             "DicomLossyTranscodingQuality",
             Kind.COUNT,
             90,
-            "Quality of lossy JPEG.",
+            "Quality of lossy transcoding: of JPEG, JPEG 2000, HTJ2K, JPEG XL and near-lossless JPEG-LS.",
             minimum=1,
             maximum=100,
-            effect=Effect.IGNORED,
-            reason=_TRANSCODING,
         ),
         Option(
             "BuiltinDecoderTranscoderOrder",
