@@ -35,7 +35,7 @@ from hounsfield.http.routing import Router
 from hounsfield.http.server import HttpServer
 from hounsfield.index.insertion import find_main_tags_version
 from hounsfield.ingest.receive import Filter, IngestOptions, Intake, Overwrite, receive
-from hounsfield.ingest.recovery import recover
+from hounsfield.ingest.recovery import recover, restore_lost
 from hounsfield.ingest.settling import Settling
 from hounsfield.ingest.stability import StabilityMonitor
 from hounsfield.ingest.transcoding import transcoder
@@ -113,6 +113,7 @@ def _build(configuration: Configuration, stack: ExitStack) -> tuple[Host, Filesy
     settling = Settling(archive)
     intake = _intake(configuration, archive, settling, area.spool)
     recover(intake)
+    settling.restore = partial(restore_lost, intake)
     settling.start()
     stack.callback(settling.stop)
     stability = StabilityMonitor(archive, ingest.stable_age_seconds)

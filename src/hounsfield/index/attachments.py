@@ -1,5 +1,6 @@
 """Attachments: the files of a resource. Orthanc's numbers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -43,6 +44,7 @@ class Attachment:
     revision: int
 
 
+_MOST_AT_ONCE = 500  # Parameters of one statement, which databases limit.
 _COLUMNS = "type, uuid, size, stored_size, compression, md5, stored_md5, revision"
 
 
@@ -77,6 +79,17 @@ def stored_size(tx: Transaction, uuid: str) -> int | None:
     """How many bytes a file of some resource has; None if no resource has it."""
     row = tx.row("SELECT stored_size FROM attachments WHERE uuid = ?", uuid)
     return row[0] if row else None
+
+
+def unknown_files(tx: Transaction, uuids: Sequence[str]) -> set[str]:
+    """Those of some files that no resource has, and that do not wait to be deleted either."""
+    found = set(uuids)
+    for start in range(0, len(uuids), _MOST_AT_ONCE):
+        page = uuids[start : start + _MOST_AT_ONCE]
+        marks = ", ".join("?" * len(page))
+        for table in ("attachments", "deleted_files"):
+            found -= {row[0] for row in tx.rows(f"SELECT uuid FROM {table} WHERE uuid IN ({marks})", *page)}
+    return found
 
 
 def is_deleted_file(tx: Transaction, uuid: str) -> bool:

@@ -69,6 +69,14 @@ def list_deleted_files(tx: Transaction, limit: int) -> list[str]:
     return [row[0] for row in tx.rows("SELECT uuid FROM deleted_files LIMIT ?", limit)]
 
 
+def keep_deleted_files(tx: Transaction, uuids: list[str]) -> list[str]:
+    """Those of some files that still wait to be deleted."""
+    if not uuids:
+        return []
+    marks = ", ".join("?" * len(uuids))
+    return [row[0] for row in tx.rows(f"SELECT uuid FROM deleted_files WHERE uuid IN ({marks})", *uuids)]
+
+
 def forget_deleted_files(tx: Transaction, uuids: list[str]) -> None:
     """The storage area no longer has these files."""
     for uuid in uuids:

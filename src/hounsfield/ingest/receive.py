@@ -18,7 +18,14 @@ from hounsfield.dicom.levels import Level
 from hounsfield.dicom.main_tags import DEFAULT_MAIN_TAGS, MainTags
 from hounsfield.dicom.part10 import Head, read_head
 from hounsfield.dicom.pixel_extent import is_cut_off
-from hounsfield.errors import BadRequest, Corrupt, NotFound, StorageFull
+from hounsfield.errors import (
+    BadRequest,
+    Corrupt,
+    DatabaseCannotSerialize,
+    DatabaseUnavailable,
+    NotFound,
+    StorageFull,
+)
 from hounsfield.events import InstanceReceived, ResourceCreated, ResourceDeleted
 from hounsfield.index.attachments import AttachmentType, Compression, find_attachment
 from hounsfield.index.database import Transaction
@@ -276,8 +283,11 @@ def _index(intake: Intake, new: NewInstance, file: NewAttachment) -> Added:
 
     try:
         added, recycled = intake.archive.database.write(work, durable=False)
-    except StorageFull:
+    except (StorageFull, DatabaseCannotSerialize):
         intake.archive.storage.remove([key])
+        raise
+    except DatabaseUnavailable:  # Whether the row was committed is seen when the database is back.
+        intake.settling.add(key)
         raise
     if added.is_new:
         intake.settling.add(key)

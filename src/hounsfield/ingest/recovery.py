@@ -5,13 +5,14 @@ Only the files that may be concerned are looked at (`StorageArea.recent`), so th
 
 import contextlib
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hounsfield.archive import Archive
 from hounsfield.dicom.identifiers import identify
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.part10 import read_head
-from hounsfield.errors import ArchiveError, Corrupt
+from hounsfield.errors import ArchiveError, Corrupt, NotFound
 from hounsfield.index.attachments import AttachmentType, Compression, is_deleted_file, stored_size
 from hounsfield.index.database import Transaction
 from hounsfield.index.deletion import mark_file_deleted
@@ -63,6 +64,20 @@ def recover(intake: Intake) -> Recovered:
     return Recovered(rows, len(swept))
 
 
+def restore_lost(intake: Intake, keys: Iterable[FileKey]) -> None:
+    """Index files again whose rows the database lost while this server went on."""
+    swept: list[FileKey] = []
+    rows = 0
+    for key in keys:
+        recent = intake.archive.storage.find(key)
+        if recent is not None and recent.note is not None:
+            rows += _restore(intake, recent, read_note(recent.note), swept)
+    if swept:
+        intake.settling.files_were_deleted()
+    if rows:
+        _log.warning("The database lost %d instances, which were indexed again", rows)
+
+
 def _is_index_of(archive: Archive) -> bool:
     """Whether the index knows of all files that were settled: it was not lost, nor put back from an older copy."""
     with archive.database.read() as tx:
@@ -79,7 +94,10 @@ def _received(found: tuple[Recent, Note]) -> int:
 
 def _restore(intake: Intake, recent: Recent, note: Note, swept: list[FileKey]) -> bool:
     """Index a file whose row was lost; False if the index has its instance in another file."""
-    data = intake.archive.storage.read(recent.key, 0, recent.size)
+    try:
+        data = intake.archive.storage.read(recent.key, 0, recent.size)
+    except NotFound:  # Another server deleted the instance meanwhile.
+        return False
     try:
         if note.compression == Compression.ZLIB_WITH_SIZE:
             data = decompress(data)

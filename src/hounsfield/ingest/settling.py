@@ -2,19 +2,25 @@
 
 The rows committed so far are made durable, then the notes in their files are dropped and files whose rows were
 deleted are deleted themselves. In this order a power cut at any point loses nothing and leaves nothing behind.
+
+A database elsewhere may crash while we go on, and lose rows that were not durable yet. So what was made durable is
+looked at again before a note or a file is given up for it.
 """
 
 import logging
 import threading
 import time
+from collections.abc import Callable, Collection
 
 from hounsfield.archive import Archive
 from hounsfield.errors import ArchiveError
-from hounsfield.index.deletion import forget_deleted_files, list_deleted_files
+from hounsfield.index.attachments import unknown_files
+from hounsfield.index.deletion import forget_deleted_files, keep_deleted_files, list_deleted_files
 from hounsfield.store.area import FileKey
 
 _log = logging.getLogger("hounsfield.generic")
 _BATCH = 500
+_HOUSEKEEPING_SECONDS = 30.0
 
 
 class Settling:
@@ -27,6 +33,8 @@ class Settling:
         self, archive: Archive, *, quiet_seconds: float = 1.0, patience_seconds: float = 20.0
     ) -> None:
         self._archive, self._quiet_seconds, self._patience_seconds = archive, quiet_seconds, patience_seconds
+        self.restore: Callable[[Collection[FileKey]], None] | None = None
+        """Indexes files again whose rows were lost; it may `add` them."""
         self._last_activity = 0.0
         self._lock = threading.Lock()
         self._noted: list[FileKey] = []
@@ -68,7 +76,10 @@ class Settling:
             return
         try:
             mark = self._archive.database.sync()
-            self._archive.storage.settle(noted, mark)
+            lost = self._lost(noted)
+            self._archive.storage.settle([key for key in noted if key not in lost], mark)
+            if lost and self.restore is not None:
+                self.restore(lost)
             if has_deleted:
                 self._delete_files()
             self._archive.database.maintain()
@@ -78,21 +89,40 @@ class Settling:
             self._has_deleted = True
             raise
 
+    def _lost(self, keys: list[FileKey]) -> Collection[FileKey]:
+        """Files whose rows are not there, although they were committed, and were not deleted either."""
+        if not self._archive.database.is_elsewhere:
+            return ()
+        with self._archive.database.read() as tx:
+            unknown = unknown_files(tx, keys)
+        return {key for key in map(FileKey, unknown) if self._archive.storage.find(key) is not None}
+
     def _delete_files(self) -> None:
+        with self._archive.database.alone("deleted files") as is_ours:
+            while is_ours and self._delete_some_files():
+                pass
+
+    def _delete_some_files(self) -> bool:
+        """Delete some files whose rows are gone; False if there were none."""
         database = self._archive.database
-        while True:
+        with database.read() as tx:
+            uuids = list_deleted_files(tx, _BATCH)
+        if not uuids:
+            return False
+        # Only rows that `sync` made durable may cost a file; the table may have grown since.
+        database.sync()
+        if database.is_elsewhere:
             with database.read() as tx:
-                uuids = list_deleted_files(tx, _BATCH)
-            if not uuids:
-                return
-            # Only rows that `sync` made durable may cost a file; the table may have grown since.
-            database.sync()
-            self._archive.storage.remove(FileKey(uuid) for uuid in uuids)
-            database.write(lambda tx, done=uuids: forget_deleted_files(tx, done), durable=False)  # type: ignore[misc]
+                uuids = keep_deleted_files(tx, uuids)
+        self._archive.storage.remove(FileKey(uuid) for uuid in uuids)
+        database.write(lambda tx: forget_deleted_files(tx, uuids), durable=False)
+        return True
 
     def _run(self) -> None:
+        pause_seconds = _HOUSEKEEPING_SECONDS if self._archive.database.is_elsewhere else None
         while not self._stop.is_set():
-            self._wake.wait()
+            if not self._wake.wait(pause_seconds):  # Another server may have left some when it died.
+                self._has_deleted = True
             self._wait_for_quiet()
             self._wake.clear()
             try:

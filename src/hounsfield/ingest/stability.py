@@ -1,4 +1,7 @@
-"""Telling when a patient, study or series received nothing for `StableAge` seconds."""
+"""Telling when a patient, study or series received nothing for `StableAge` seconds.
+
+Several servers of one index all watch; that which marks a resource in the index tells of it, and no other.
+"""
 
 import logging
 import threading
@@ -14,6 +17,7 @@ from hounsfield.ingest.receive import date_of
 
 _log = logging.getLogger("hounsfield.generic")
 _RETRY_SECONDS = 5.0
+_WATCH_SECONDS = 5.0  # How soon one server notices what another one received and will not watch any more.
 
 
 class StabilityMonitor:
@@ -69,7 +73,7 @@ class StabilityMonitor:
                 _log.exception("Cannot record what is stable; trying again")
                 wait_seconds = _RETRY_SECONDS
             if wait_seconds is None:
-                self._wake.wait()
+                self._wake.wait(_WATCH_SECONDS if self._archive.database.is_elsewhere else None)
                 self._wake.clear()
             else:
                 self._stop.wait(wait_seconds)

@@ -90,6 +90,10 @@ class StorageArea(Protocol):
         """At start-up: every file that may have a note, or may be torn; their number is bounded."""
         ...
 
+    def find(self, key: FileKey) -> Recent | None:
+        """What a file is now; None if there is none, or nothing in it."""
+        ...
+
     def keys(self) -> Iterator[FileKey]:
         """Every file there is, in no order."""
         ...

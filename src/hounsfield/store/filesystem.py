@@ -156,13 +156,20 @@ class FilesystemArea:
             folder = self._root / prefix[:2] / prefix[2:]
             for path in sorted(folder.iterdir()) if folder.is_dir() else []:
                 if _is_key(path.name) and path.name.endswith(self._node):
-                    found = _examine(path)
+                    found = self.find(FileKey(path.name))
                     if found is None:
                         path.unlink(missing_ok=True)
                         continue
                     if found.note is not None:
                         self._filling.add([found.key])
                     yield found
+
+    def find(self, key: FileKey) -> Recent | None:
+        """See `StorageArea.find`."""
+        try:
+            return _examine(self.path(key))
+        except FileNotFoundError:
+            return None
 
     def keys(self) -> Iterator[FileKey]:
         """See `StorageArea.keys`; empty slots are not files."""

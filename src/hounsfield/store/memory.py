@@ -62,6 +62,11 @@ class MemoryArea:
         for key, data in list(self._files.items()):
             yield Recent(key, len(data), self._notes.get(key))
 
+    def find(self, key: FileKey) -> Recent | None:
+        """See `StorageArea.find`."""
+        data = self._files.get(key)
+        return Recent(key, len(data), self._notes.get(key)) if data else None
+
     def keys(self) -> Iterator[FileKey]:
         """See `StorageArea.keys`."""
         yield from list(self._files)
