@@ -184,7 +184,7 @@ def _words(handler: Callable[..., Any]) -> tuple[set[str], set[str]]:
 
 
 def _is_of_the_room(function: Callable[..., Any]) -> bool:
-    return function.__module__.startswith("hounsfield.rest.")
+    return function.__module__.startswith(("hounsfield.rest.", "hounsfield.automation."))
 
 
 def _merged(found: list[Route]) -> Iterator[tuple[str, str, str]]:

@@ -227,10 +227,18 @@ def _serve(configuration: Configuration, flags: Flags) -> int:
 
 def _code(error: ArchiveError) -> int:
     """Orthanc's number of what can go wrong at the start."""
+    from hounsfield.automation.interpreter import ScriptFailed
+    from hounsfield.automation.lua_scripts import MissingScript
     from hounsfield.http.server import BadTls, PortInUse
     from hounsfield.server import DicomPortInUse
 
-    for kind, code in ((PortInUse, 2003), (DicomPortInUse, 2004), (BadTls, 39)):
+    for kind, code in (
+        (PortInUse, 2003),
+        (DicomPortInUse, 2004),
+        (BadTls, 39),
+        (MissingScript, 2006),
+        (ScriptFailed, 2031),
+    ):
         if isinstance(error, kind):
             return code
     return -1

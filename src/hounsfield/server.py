@@ -18,7 +18,9 @@ from types import FrameType
 
 from hounsfield import __version__
 from hounsfield.archive import Archive
+from hounsfield.automation import lua_scripts
 from hounsfield.config import dicom, records
+from hounsfield.config.automation import lua_options
 from hounsfield.config.configuration import Configuration, has_changed, load
 from hounsfield.config.flags import Flags
 from hounsfield.config.modalities import Modality
@@ -98,6 +100,8 @@ def serve(configuration: Configuration, flags: Flags | None = None) -> Iterator[
         dispatcher = _dispatcher(configuration, host)
         host.engine.start(is_reloading=flags is None or flags.is_job_restart_wanted)
         stack.callback(host.engine.stop)
+        for running in host.runs:
+            stack.enter_context(running())
         dicom_port = _open_dicom(configuration, host, spool_area, stack)
         http_port = _open_http(configuration, host, dispatcher, spool_area, stack)
         stack.callback(host.engine.interrupt)  # Nobody waits for a job while the doors close.
@@ -161,6 +165,7 @@ def _host(configuration: Configuration, archive: Archive, intake: Intake, found:
     scp.extend(host, dicom.query_options(configuration, intake))
     if http.is_explorer_enabled:
         host.routes.extend(assets.routes())
+    lua_scripts.extend(host, lua_options(configuration))
     for subscriber in host.subscribers:
         archive.events.subscribe(subscriber)
     return host

@@ -163,11 +163,6 @@ def test_defaults_written_out_give_no_warning(tmp_path: Path) -> None:
     assert _load(tmp_path, values).warnings == ()
 
 
-def test_a_lua_script_that_decides_who_has_access_is_not_ignored(tmp_path: Path) -> None:
-    (tmp_path / "a.lua").write_text("function IncomingHttpRequestFilter(method) return false end")
-    assert _codes(tmp_path, {"LuaScripts": ["a.lua"]}) == [47]
-
-
 def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
     configuration = _load(tmp_path, {"Name": "a"})
     assert not has_changed(configuration)

@@ -466,7 +466,7 @@ def test_a_filter_may_deny_a_request(build: Build) -> None:
         seen.append((request.method, request.path, request.remote_ip))
         return request.path != "/system"
 
-    house = build(filters=(passes,))
+    house = build(filters=(RequestFilter(passes),))
     response, body = house.ask("GET", "/system")
     assert (response.status, body) == (403, b"")
     assert house.ask("GET", "/pool")[0].status == 200

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from hounsfield.errors import ArchiveError, TimedOut
@@ -38,7 +39,18 @@ _log = logging.getLogger("hounsfield.http")
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
-RequestFilter = Callable[[Request], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFilter:
+    """Says of a request that is authenticated whether it is answered, otherwise than by 403.
+
+    It is asked in a worker thread, and only while it `is_active`.
+    """
+
+    passes: Callable[[Request], bool]
+    is_active: Callable[[], bool] = lambda: True
+
 
 _NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
 _CLOSE: Header = (b"connection", b"close")
@@ -103,7 +115,7 @@ class Application:
 
         None, and nothing has happened, if only ASGI can tell.
         """
-        if self._filters:
+        if self._has_filters():
             return None
         admitted = self._doorkeeper.admit(request.remote_ip, request.headers.get("authorization"))
         if isinstance(admitted, Denied):
@@ -159,15 +171,18 @@ class Application:
         if isinstance(admitted, Denied):
             return Response(401, admitted.headers)
         request.username = admitted
-        if not self._filters:
+        if not self._has_filters():
             return None
         loop = asyncio.get_running_loop()
         allowed = await loop.run_in_executor(self._pool, self._passes_filters, request)
         return allowed if isinstance(allowed, Response) else None
 
+    def _has_filters(self) -> bool:
+        return any(each.is_active() for each in self._filters)
+
     def _passes_filters(self, request: Request) -> Response | None:
         try:
-            return None if all(passes(request) for passes in self._filters) else Response(403)
+            return None if all(each.passes(request) for each in self._filters) else Response(403)
         except ArchiveError as error:
             return describe(self._dispatcher, request, error)
 

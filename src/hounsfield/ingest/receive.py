@@ -24,6 +24,7 @@ from hounsfield.errors import (
     DatabaseCannotSerialize,
     DatabaseUnavailable,
     NotFound,
+    Refused,
     StorageFull,
 )
 from hounsfield.events import InstanceReceived, ResourceCreated, ResourceDeleted
@@ -91,8 +92,19 @@ class Receipt:
     identifiers: Identifiers
 
 
+NOT_AUTHORIZED = 0x0124  # PS3.7 Annex C.5.17.
+
+
+class TurnedAway(Refused):
+    """A filter does not want an instance, and says by which status a C-STORE is to be answered."""
+
+    def __init__(self, message: str, status: int = NOT_AUTHORIZED) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 Filter = Callable[[Incoming, Head], bool]
-"""Says whether an instance may come in."""
+"""Says whether an instance may come in; raises `TurnedAway` for one whose sender is to know."""
 
 Transcode = Callable[[Incoming, Head], Incoming | None]
 """Gives an instance in another transfer syntax, or None to keep it as it is."""
@@ -144,6 +156,8 @@ def receive(intake: Intake, incoming: Incoming) -> Receipt:
         If there is no room for it.
     BadRequest
         If the archive is read-only.
+    TurnedAway
+        If a filter says so.
     """
     if intake.options.is_read_only:
         raise BadRequest("The archive is read-only")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from hounsfield.errors import ArchiveError, Conflict, Corrupt, StorageFull
+from hounsfield.ingest.receive import TurnedAway
 
 OUT_OF_RESOURCES = 0xA700
 DATA_SET_MISMATCH = 0xA900
@@ -27,4 +28,6 @@ STATUSES: Mapping[type[ArchiveError], int] = MappingProxyType(
 
 def store_status(error: ArchiveError) -> int:
     """The status of a C-STORE that failed."""
+    if isinstance(error, TurnedAway):
+        return error.status
     return next(STATUSES[base] for base in type(error).__mro__ if base in STATUSES)

@@ -2,8 +2,6 @@
 
 from hounsfield.config.option import Effect, Kind, Option, Section
 
-_LUA = "Lua scripts are not run yet"
-
 GENERAL = Section(
     "General",
     (
@@ -76,8 +74,6 @@ GENERAL = Section(
             Kind.TEXTS,
             [],
             "Lua scripts to load at start.",
-            effect=Effect.IGNORED,
-            reason=_LUA,
         ),
         Option(
             "LuaHeartBeatPeriod",
@@ -86,8 +82,6 @@ GENERAL = Section(
             "Time between two calls of the Lua function `OnHeartBeat`; 0 for never.",
             unit="s",
             since="1.11.3",
-            effect=Effect.IGNORED,
-            reason=_LUA,
         ),
         Option(
             "Warnings",

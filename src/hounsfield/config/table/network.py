@@ -100,8 +100,6 @@ PEERS = Section(
             Kind.TEXT,
             "",
             "Proxy for requests we make.",
-            effect=Effect.IGNORED,
-            reason=_CLIENT,
         ),
         Option(
             "HttpTimeout",
@@ -109,8 +107,6 @@ PEERS = Section(
             60,
             "How long another HTTP server may take to answer.",
             unit="s",
-            effect=Effect.IGNORED,
-            reason=_CLIENT,
         ),
         Option(
             "HttpVerbose",
@@ -125,16 +121,12 @@ PEERS = Section(
             Kind.BOOLEAN,
             True,
             "Check the certificates of HTTPS servers.",
-            effect=Effect.IGNORED,
-            reason=_CLIENT,
         ),
         Option(
             "HttpsCACertificates",
             Kind.PATH,
             "",
             "PEM file with the authorities we trust; the system's when empty.",
-            effect=Effect.IGNORED,
-            reason=_CLIENT,
         ),
         Option(
             "Pkcs11",

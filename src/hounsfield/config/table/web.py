@@ -152,8 +152,6 @@ ACCESS = Section(
             Kind.BOOLEAN,
             False,
             "Run Lua code that clients send.",
-            effect=Effect.IGNORED,
-            reason="Lua scripts are not run yet",
         ),
         Option(
             "RestApiWriteToFileSystemEnabled",

@@ -1,0 +1,228 @@
+"""Scripts in a server that runs."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+from pydicom.data import get_testdata_file
+from pynetdicom import AE
+from tests.automation.conftest import ScriptedServer, StartScripted
+from tests.rest.builders import ids, real_file, slice_file
+
+_PATIENT, _STUDY, _SERIES, _INSTANCE = ids()
+
+
+def _post(scripted: ScriptedServer, file: bytes) -> dict[str, str]:
+    status, answer = scripted.server.request("POST", "/instances", file)
+    assert status == 200, answer
+    found: dict[str, str] = json.loads(answer)
+    return found
+
+
+def _c_store(scripted: ScriptedServer, name: str = "CT_small.dcm") -> int:
+    path = get_testdata_file(name)
+    assert isinstance(path, str)
+    dataset = dcmread(path)
+    peer = AE("SCANNER")
+    peer.add_requested_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
+    association = peer.associate("127.0.0.1", scripted.server.dicom_port, ae_title="HOUNSFIELD")
+    assert association.is_established
+    status = int(association.send_c_store(dataset).Status)
+    association.release()
+    return status
+
+
+def test_scripts_of_clients_are_run_only_if_that_is_allowed(start_scripted: StartScripted) -> None:
+    scripted = start_scripted(ExecuteLuaEnabled=False)
+    assert scripted.failure("print(42)") == (403, {})
+
+
+def test_what_a_script_prints_is_the_answer(start_scripted: StartScripted) -> None:
+    scripted = start_scripted()
+    assert scripted.run("print(42) print(1, 'a')") == "42\n1, a\n"
+    status, error = scripted.failure("error('boum')")
+    assert (status, error["OrthancStatus"], error["Message"]) == (500, 2031, "Cannot execute a Lua command")
+    assert error["Details"] == '[string "line"]:1: boum'
+
+
+def test_a_script_asks_the_server_itself(start_scripted: StartScripted) -> None:
+    scripted = start_scripted()
+    script = f"""
+        local root = 'http://127.0.0.1:{scripted.server.http_port}'
+        print(ParseJson(RestApiGet('/system'))['Version'], RestApiGet('/nope'))
+        print(RestApiPut('/tools/log-level', 'verbose') or 'nil', RestApiPost('/tools/lookup', 'zz'))
+        print(HttpPost(root .. '/tools/lookup', 'zz'), HttpGet(root .. '/nope'), HttpDelete(root .. '/changes'))
+        print(RestApiGet('/tools/generate-uid?level=patient', true, {{ accept = '*/*' }}):len())
+    """
+    printed = scripted.run(script).splitlines()
+    assert printed[0] == "1.13.0, nil"
+    assert printed[2:] == ["[], nil, true", "36"]
+
+
+def test_callbacks_are_told_what_happens(start_scripted: StartScripted) -> None:
+    scripted = start_scripted(
+        """
+        function Initialize() note('initialize') end
+        function Finalize() note('finalize') end
+        function OnStoredInstance(id, tags, metadata, origin)
+          note('stored', id, tags.PatientID, metadata.Origin, metadata.TransferSyntax, DumpJson(origin))
+        end
+        function OnStableSeries(id, tags, metadata) note('series', id, tags.Modality, metadata.LastUpdate ~= nil) end
+        function OnStableStudy(id, tags) note('study', id, tags.StudyDate) end
+        function OnStablePatient(id, tags) note('patient', id, tags.PatientID) end
+        function OnUpdatedStudy(id) note('updated', id) end
+        function OnDeletedPatient(id) note('deleted patient', id) end
+        function OnDeletedInstance(id) note('deleted instance', id) end
+        """
+    )
+    _post(scripted, slice_file())
+    lines = scripted.wait_for(lambda lines: len(lines) >= 5)
+    syntax = "1.2.840.10008.1.2.1"
+    origin = '{"RemoteIp":"127.0.0.1","RequestOrigin":"RestApi","Username":""}'
+    assert lines == [
+        "initialize",
+        f"stored {_INSTANCE} P1 RestApi {syntax} {origin}",
+        f"series {_SERIES} CT true",
+        f"study {_STUDY} 20200102",
+        f"patient {_PATIENT} P1",
+    ]
+    scripted.server.request("PUT", f"/studies/{_STUDY}/metadata/1024", b"x")
+    scripted.wait_for_line(f"updated {_STUDY}")
+    scripted.server.request("DELETE", f"/patients/{_PATIENT}")
+    lines = scripted.wait_for(lambda lines: len(lines) >= 8)
+    assert set(lines[6:]) == {f"deleted patient {_PATIENT}", f"deleted instance {_INSTANCE}"}
+    assert scripted.server.stop() == 0
+    assert scripted.seen()[-1] == "finalize"
+
+
+def test_the_heart_beats(start_scripted: StartScripted) -> None:
+    scripted = start_scripted("function OnHeartBeat() note('beat') end", LuaHeartBeatPeriod=1)
+    scripted.wait_for(lambda lines: len(lines) >= 2)
+
+
+def test_an_instance_of_a_script_says_so(start_scripted: StartScripted) -> None:
+    scripted = start_scripted("function OnStoredInstance(id, t, m, origin) note(DumpJson(origin)) end")
+    path = get_testdata_file("CT_small.dcm")
+    scripted.run(f"print(RestApiPost('/instances', io.open('{path}', 'rb'):read('a')))")
+    assert scripted.wait_for(bool) == ['{"RequestOrigin":"Lua"}']
+
+
+def test_a_broken_callback_harms_nobody(start_scripted: StartScripted) -> None:
+    scripted = start_scripted(
+        """
+        function OnStoredInstance(id) if n == nil then n = 1 error('broken') end note('next', id) end
+        function ReceivedInstanceFilter() error('broken too') end
+        """
+    )
+    assert _post(scripted, slice_file())["Status"] == "Success"
+    assert _post(scripted, slice_file(instance="1.1.1.2"))["Status"] == "Success"
+    scripted.wait_for_line("next")
+
+
+def test_instances_are_filtered(start_scripted: StartScripted) -> None:
+    scripted = start_scripted(
+        """
+        function ReceivedInstanceFilter(tags, origin, info)
+          note(tags.PatientID, DumpJson(origin), DumpJson(info))
+          return tags.Modality ~= 'CT'
+        end
+        """
+    )
+    assert _post(scripted, slice_file())["Status"] == "FilteredOut"
+    assert _post(scripted, real_file("MR_small.dcm"))["Status"] == "Success"
+    assert _c_store(scripted) == 0
+    assert len(scripted.server.json("/instances")) == 1
+    dicom = '{"CalledAet":"HOUNSFIELD","RemoteAet":"SCANNER","RemoteIp":"127.0.0.1","RequestOrigin":"DicomProtocol"}'
+    info = '{"HasPixelData":true,"TransferSyntaxUID":"1.2.840.10008.1.2.1"}'
+    assert scripted.seen()[-1] == f"1CT1 {dicom} {info}"
+
+
+@pytest.mark.parametrize(("given", "status"), [("0xB123", 0xB123), ("0", 0), ("'x'", 0), ("70000", 0)])
+def test_a_filter_gives_the_status_of_a_c_store(
+    start_scripted: StartScripted, given: str, status: int
+) -> None:
+    scripted = start_scripted(f"function ReceivedCStoreInstanceFilter(tags, origin, info) return {given} end")
+    assert _c_store(scripted) == status
+    assert len(scripted.server.json("/instances")) == (0 if status else 1)
+    assert _post(scripted, real_file("MR_small.dcm"))["Status"] == "Success"
+
+
+def test_requests_are_filtered_and_scripts_are_not(start_scripted: StartScripted) -> None:
+    scripted = start_scripted(
+        """
+        function IncomingHttpRequestFilter(method, uri, ip, username, headers)
+          note(method, uri, ip, username, headers['x-a'])
+          if uri == '/patients' then return nil end
+          if uri == '/series' then error('broken') end
+          return uri ~= '/studies'
+        end
+        """
+    )
+    assert scripted.server.request("GET", "/studies?expand", None, {"X-A": "b"}) == (403, b"")
+    assert scripted.server.request("GET", "/instances")[0] == 200
+    codes = []
+    for path in ("/patients", "/series"):
+        status, answer = scripted.server.request("GET", path)
+        codes.append((status, json.loads(answer)["OrthancStatus"]))
+    assert codes == [(500, 2034), (500, 2031)]
+    assert scripted.run("print(RestApiGet('/studies'))") == "[]\n"
+    assert "GET /studies 127.0.0.1  b" in scripted.seen()
+
+
+def test_a_script_that_asks_its_own_server_by_http_does_not_wait_for_itself(
+    start_scripted: StartScripted,
+) -> None:
+    scripted = start_scripted("function IncomingHttpRequestFilter() return true end")
+    address = f"http://127.0.0.1:{scripted.server.http_port}/tools/lookup"
+    client = f"{sys.executable} -c \"import urllib.request as u; print(u.urlopen('{address}', b'x').read())\""
+    assert scripted.run(f"print(HttpPost('{address}', 'x'))") == "[]\n"
+    assert scripted.run(f"print(io.popen([[{client}]]):read('a'))") == "b'[]'\n\n"
+    assert scripted.run(f"print(os.execute([[{client}]]))") == "true, exit, 0\n"
+
+
+def test_what_a_callback_orders_becomes_a_job(start_scripted: StartScripted, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    scripted = start_scripted(
+        f"""
+        function OnStoredInstance(id)
+          CallSystem(id, '/bin/sh', {{ '-c', 'cp "$0" {copy}' }})
+          Delete(id)
+        end
+        function OnJobSubmitted(id) note('submitted', RestApiGet('/jobs/' .. id) ~= nil) end
+        function OnJobSuccess(id)
+          local job = ParseJson(RestApiGet('/jobs/' .. id))
+          note('success', job.Type, DumpJson(job.Content))
+        end
+        """
+    )
+    _post(scripted, slice_file())
+    line = scripted.wait_for_line("success")
+    assert line == 'success SequenceOfOperations {"CountOperations":2,"Description":"Lua"}'
+    assert scripted.seen()[0] == "submitted true"
+    assert scripted.server.json("/instances") == []
+    assert copy.read_bytes() == slice_file()
+
+
+def test_an_operation_that_fails_fails_the_job(start_scripted: StartScripted) -> None:
+    scripted = start_scripted(
+        """
+        function OnStoredInstance(id) SendToModality(id, 'nope') CallSystem(id, 'false') end
+        function OnJobFailure(id) note('failure', ParseJson(RestApiGet('/jobs/' .. id)).ErrorDetails) end
+        """
+    )
+    _post(scripted, slice_file())
+    assert scripted.wait_for_line("failure") == "failure 2 of 2 operations failed"
+
+
+@pytest.mark.parametrize(("script", "code"), [("x = = 5", "2031"), ("error('no')", "2031")])
+def test_a_server_with_a_broken_script_does_not_start(tmp_path: Path, script: str, code: str) -> None:
+    (tmp_path / "script.lua").write_text(script)
+    options = {"LuaScripts": ["script.lua"], "HttpServerEnabled": False, "DicomServerEnabled": False}
+    (tmp_path / "c.json").write_text(json.dumps({"StorageDirectory": "s", **options}))
+    command = [sys.executable, "-m", "hounsfield", "serve", str(tmp_path / "c.json")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 255
+    assert code in done.stderr or "script.lua" in done.stderr
