@@ -5,6 +5,7 @@ then reads the lists once, so that nothing is added after the start.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from hounsfield.archive import Archive
@@ -26,8 +27,9 @@ class Host:
 
     `filters` is the list that `intake` asks; `expressions` are asked before any of `routes`, of which the later
     wins over an equal earlier one; `services` are by SOP class UID; `job_kinds` is what `engine` knows, by their names.
-    Of several find filters each gets what the one before it gave; a file is sent if all store filters agree. `calls` is
-    how extensions ask the server's own routes.
+    Of several find filters each gets what the one before it gave; a file is sent if all store filters agree. `runs` are
+    entered when the routes are bound, before the doors open, and left after these are closed. `calls` is how extensions
+    ask the server's own routes.
     """
 
     archive: Archive
@@ -45,4 +47,5 @@ class Host:
     worklist_filters: list[FindFilter] = field(default_factory=list)
     outgoing_find_filters: list[OutgoingFindFilter] = field(default_factory=list)
     outgoing_store_filters: list[OutgoingStoreFilter] = field(default_factory=list)
+    runs: list[Callable[[], AbstractContextManager[None]]] = field(default_factory=list)
     calls: LocalCalls = field(default_factory=LocalCalls)

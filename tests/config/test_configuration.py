@@ -141,7 +141,7 @@ def test_a_message_names_the_option_and_never_shows_a_password(tmp_path: Path) -
     [
         ({"HttpPrt": 1}, 'Unknown option "HttpPrt", did you mean "HttpPort"?'),
         ({"Zzzz": 1}, 'Unknown option "Zzzz"'),
-        ({"SaveJobs": False}, '"SaveJobs" has no effect'),
+        ({"MallocArenaMax": 6}, '"MallocArenaMax" has no effect'),
         ({"Plugins": ["a.so"]}, '"Plugins" has no effect'),
         ({"DicomWeb": {"Enable": True}}, 'section "DicomWeb" has no effect'),
         ({"MaximumStorageMode": "reject"}, "new instances will be refused"),

@@ -13,7 +13,14 @@ _SOURCES = Path(hounsfield.__file__).parent
 
 
 # Where options become records of the rooms.
-_HANDING_ON = ("config/automation.py", "config/records.py", "config/system.py", "config/dicom.py", "opening.py", "server.py")
+_HANDING_ON = (
+    "config/automation.py",
+    "config/records.py",
+    "config/system.py",
+    "config/dicom.py",
+    "opening.py",
+    "server.py",
+)
 
 
 def _tree(name: str) -> ast.AST:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hounsfield.automation import toolbox
 from hounsfield.config.options import OPTIONS
 from hounsfield.config.table.database import POSTGRES_MEMBERS
 
@@ -38,5 +39,6 @@ def test_options_that_the_pages_name_exist() -> None:
         for word in re.findall(r"`([A-Z][a-z]+(?:[A-Z][A-Za-z0-9]+)+)`", page.read_text(encoding="utf-8"))
     }
     members = {member.name for member in POSTGRES_MEMBERS}
-    known = {*OPTIONS, *members, "DicomWeb", "IfChanged", "HounsfieldStorage", "OrthancStorage"}
+    functions = set(re.findall(r"\w+", toolbox.SOURCE.decode()))
+    known = {*OPTIONS, *members, *functions, "DicomWeb", "IfChanged", "HounsfieldStorage", "OrthancStorage"}
     assert named - known == set()

@@ -1,7 +1,8 @@
 """Lua scripts as an extension: loaded at the start, and sent by clients to `/tools/execute-script`."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -47,44 +48,8 @@ class LuaOptions:
     manufacturer_of: Callable[[str], str] = str
 
 
-@dataclass(frozen=True, slots=True)
-class LuaScripts:
-    """The scripts of a server, once it has its routes: `start` loads them, `stop` lets them finish."""
-
-    interpreter: Interpreter
-    events: LuaEvents
-    scripts: tuple[Path, ...]
-
-    def start(self) -> None:
-        """Load the scripts, and begin.
-
-        Raises
-        ------
-        MissingScript, ScriptFailed
-            If one is missing, or cannot be run.
-        """
-        for path in self.scripts:
-            try:
-                source = path.read_bytes()
-            except OSError as error:
-                raise MissingScript(f"The Lua script {path} cannot be read") from error
-            self.interpreter.execute(source, f"@{path}")
-        self._call("Initialize")
-        self.events.start()
-
-    def stop(self) -> None:
-        """Tell scripts what is left to be told, and that this is the end."""
-        self.events.stop()
-        self._call("Finalize")
-        self.interpreter.stop()
-
-    def _call(self, name: str) -> None:
-        if name in self.interpreter.defined:
-            self.events.guard(name, lambda: self.events.call(name, dict))
-
-
-def extend(host: Host, options: LuaOptions) -> LuaScripts:
-    """Add scripts to a host; to be started once its routes are bound."""
+def extend(host: Host, options: LuaOptions) -> None:
+    """Add scripts to a host."""
     functions = Functions(host.calls, options.configuration, options.web)
     callbacks = ("Initialize", "Finalize", *lua_events.CALLBACKS, *lua_filters.CALLBACKS)
     interpreter = Interpreter(functions.by_name(), callbacks)
@@ -100,7 +65,37 @@ def extend(host: Host, options: LuaOptions) -> LuaScripts:
     events = LuaEvents(interpreter, host.calls, host.engine, options.heart_beat_seconds)
     host.subscribers.append(events.on_event)
     host.routes.append(Route("POST", "/tools/execute-script", partial(execute_script, interpreter, options)))
-    return LuaScripts(interpreter, events, options.scripts)
+    host.runs.append(partial(_running, interpreter, events, options.scripts))
+
+
+@contextmanager
+def _running(interpreter: Interpreter, events: LuaEvents, scripts: Sequence[Path]) -> Iterator[None]:
+    """Load the scripts, begin, and at the end tell what is left to be told.
+
+    Raises
+    ------
+    MissingScript, ScriptFailed
+        If a script is missing, or cannot be run.
+    """
+    for path in scripts:
+        try:
+            source = path.read_bytes()
+        except OSError as error:
+            raise MissingScript(f"The Lua script {path} cannot be read") from error
+        interpreter.execute(source, f"@{path}")
+    _call(interpreter, events, "Initialize")
+    events.start()
+    try:
+        yield
+    finally:
+        events.stop()
+        _call(interpreter, events, "Finalize")
+        interpreter.stop()
+
+
+def _call(interpreter: Interpreter, events: LuaEvents, name: str) -> None:
+    if name in interpreter.defined:
+        events.guard(name, lambda: events.call(name, dict))
 
 
 def _admits_request(filters: LuaFilters, request: Request) -> bool:
