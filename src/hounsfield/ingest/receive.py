@@ -98,7 +98,7 @@ NOT_AUTHORIZED = 0x0124  # PS3.7 Annex C.5.17.
 class TurnedAway(Refused):
     """A filter does not want an instance, and says by which status a C-STORE is to be answered."""
 
-    def __init__(self, message: str, status: int = NOT_AUTHORIZED) -> None:
+    def __init__(self, message: str = "", status: int = NOT_AUTHORIZED) -> None:
         super().__init__(message)
         self.status = status
 
