@@ -7,6 +7,7 @@ from hounsfield.http.routing import Route
 from hounsfield.rest import (
     archives,
     attachments,
+    audit_logs,
     changes,
     find,
     frames,
@@ -35,6 +36,7 @@ _MODULES = (
     labels,
     archives,
     attachments,
+    audit_logs,
     changes,
     find,
     tools,
