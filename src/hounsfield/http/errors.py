@@ -30,6 +30,10 @@ class ParameterOutOfRange(BadRequest):
     """A parameter has an impossible value."""
 
 
+class CannotOrderSlices(BadRequest):
+    """The slices of a series have no order."""
+
+
 class BadParameterType(BadRequest):
     """A parameter has the wrong type."""
 

@@ -22,6 +22,7 @@ Image = NDArray[Any]
 
 _BLUR = (1, 4, 6, 4, 1)
 _FLOAT_MAX = 1e300  # so that a range of values is still finite
+_SINGLE_PRECISION_SPAN = 6000
 _FLAT = 1e-300  # a range that 255 can still be divided by
 
 
@@ -43,9 +44,9 @@ def preview(pixels: Pixels) -> NDArray[np.uint8]:
 
     A constant frame is black. MONOCHROME1 is inverted.
     """
-    if _is_colour(pixels):
-        return _colour(pixels)
-    grey = _stretched(_grey(pixels))
+    if is_colour(pixels):
+        return stored_colour(pixels)
+    grey = _stretched(stored_grey(pixels))
     return np.subtract(255, grey, out=grey) if pixels.photometric == MONOCHROME1 else grey
 
 
@@ -78,9 +79,9 @@ def render(
         If the image asked for is larger than `limits` allow.
     """
     shape = _fitted(pixels.array.shape[:2], box, limits)
-    if _is_colour(pixels):
-        return _resized(_colour(pixels), shape, is_smooth=box.is_smooth)
-    stored = _grey(pixels)
+    if is_colour(pixels):
+        return _resized(stored_colour(pixels), shape, is_smooth=box.is_smooth)
+    stored = stored_grey(pixels)
     if not box.is_smooth:
         stored = _resized(stored, shape, is_smooth=False)
     voi = window or display.voi
@@ -110,9 +111,9 @@ def clip_int16(pixels: Pixels) -> NDArray[np.int16]:
 
 
 def _clipped(pixels: Pixels, dtype: np.dtype[Any]) -> NDArray[Any]:
-    if _is_colour(pixels):
+    if is_colour(pixels):
         raise errors.Unsupported("stored values of a colour image")
-    stored = _grey(pixels)
+    stored = stored_grey(pixels)
     if stored.dtype.kind == "f":
         stored = np.nan_to_num(stored)
     bounds = np.iinfo(dtype)
@@ -124,11 +125,13 @@ def _clipped(pixels: Pixels, dtype: np.dtype[Any]) -> NDArray[Any]:
     return clipped
 
 
-def _is_colour(pixels: Pixels) -> bool:
+def is_colour(pixels: Pixels) -> bool:
+    """Whether a frame is shown in colour."""
     return pixels.array.shape[2] == 3 or pixels.photometric == PALETTE_COLOR
 
 
-def _colour(pixels: Pixels) -> NDArray[np.uint8]:
+def stored_colour(pixels: Pixels) -> NDArray[np.uint8]:
+    """RGB of 8 bits, palettes looked up."""
     if pixels.photometric == PALETTE_COLOR:
         if pixels.description.palette is None:
             raise errors.Corrupt("PALETTE COLOR without a palette")
@@ -141,7 +144,7 @@ def _colour(pixels: Pixels) -> NDArray[np.uint8]:
     return (array >> max(pixels.description.bits_stored - 8, 0)).astype(np.uint8)
 
 
-def _grey(pixels: Pixels) -> NDArray[Any]:
+def stored_grey(pixels: Pixels) -> NDArray[Any]:
     """Stored values, shape (rows, columns); single bits are 0 and 255."""
     grey = pixels.array[..., 0]
     return grey * np.uint8(255) if pixels.description.bits_allocated == 1 else grey
@@ -158,11 +161,13 @@ def _stretched(stored: NDArray[Any]) -> NDArray[np.uint8]:
         low, high = int(stored.min()), int(stored.max())
     if high - low <= _FLAT:
         return np.zeros(stored.shape, np.uint8)
-    # In single precision the levels of 16-bit values are exact, and it is several times faster than a table.
-    precision = np.float32 if stored.dtype.itemsize <= 2 else np.float64
+    # Single precision is faster, and exact as long as a level that lies in the middle between two is farther from the
+    # next value's than its errors add up to. `half` makes sure that the middle itself is rounded up.
+    is_narrow = stored.dtype.itemsize <= 2 and high - low <= _SINGLE_PRECISION_SPAN
+    precision, half = (np.float32, 0.50004) if is_narrow else (np.float64, 0.5 + 1e-9)
     levels = np.subtract(stored, precision(low), dtype=precision)
     np.multiply(levels, precision(255 / (high - low)), out=levels)
-    np.add(levels, precision(0.5), out=levels)
+    np.add(levels, precision(half), out=levels)
     stretched: NDArray[np.uint8] = levels.astype(np.uint8)
     return stretched
 

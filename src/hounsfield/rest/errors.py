@@ -5,15 +5,17 @@ from functools import wraps
 from hounsfield.dicom.dictionary.lookup import UnknownTag
 from hounsfield.dicom.identifiers import MissingTag
 from hounsfield.errors import ArchiveError
-from hounsfield.http.errors import InexistentTag, ParameterOutOfRange, UnknownDicomTag
+from hounsfield.http.errors import CannotOrderSlices, InexistentTag, ParameterOutOfRange, UnknownDicomTag
 from hounsfield.http.messages import Request, Response
 from hounsfield.http.routing import Handler
 from hounsfield.imaging.frames import NoSuchFrame
+from hounsfield.retrieve import series
 
 _NARROWED: tuple[tuple[type[ArchiveError], type[ArchiveError]], ...] = (
     (UnknownTag, UnknownDicomTag),
     (MissingTag, InexistentTag),
     (NoSuchFrame, ParameterOutOfRange),
+    (series.CannotOrderSlices, CannotOrderSlices),
 )
 
 
@@ -24,7 +26,7 @@ def translated(handler: Handler) -> Handler:
     def handle(request: Request) -> Response:
         try:
             return handler(request)
-        except (UnknownTag, MissingTag, NoSuchFrame) as error:
+        except (UnknownTag, MissingTag, NoSuchFrame, series.CannotOrderSlices) as error:
             word = next(there for here, there in _NARROWED if isinstance(error, here))
             raise word(str(error)) from error
 

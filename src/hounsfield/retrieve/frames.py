@@ -15,10 +15,12 @@ from hounsfield.imaging.display import read_display
 from hounsfield.imaging.frames import EncodedFrame
 from hounsfield.imaging.jpeg import QUALITY_DEFAULT, encode_jpeg
 from hounsfield.imaging.lut import Window
+from hounsfield.imaging.matlab import matlab_expression
 from hounsfield.imaging.npy import encode_npy, frame_values
 from hounsfield.imaging.pam import encode_pam
 from hounsfield.imaging.png import encode_png
 from hounsfield.imaging.render import AS_IT_IS, Box
+from hounsfield.imaging.webp import encode_webp
 from hounsfield.index.attachments import Attachment
 from hounsfield.retrieve.datasets import read_instance_head
 from hounsfield.retrieve.files import find_dicom, plain_file, read_attachment
@@ -47,17 +49,19 @@ class ImageFormat(Enum):
     PNG = "image/png"
     JPEG = "image/jpeg"
     PAM = "image/x-portable-arbitrarymap"
+    WEBP = "image/webp"
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """What image of a frame is wanted. `window` and `box` matter to RENDERED alone, `quality` to JPEG."""
+    """What image of a frame is wanted. `window` and `box` matter to RENDERED alone."""
 
     view: View = View.PREVIEW
     format: ImageFormat = ImageFormat.PNG
     window: Window | None = None
     box: Box = AS_IT_IS
-    quality: int = QUALITY_DEFAULT
+    quality: int | None = None
+    """Of JPEG, 90 if None, and of WebP, which loses nothing if None."""
 
 
 PREVIEW_PNG = ImageRequest()
@@ -144,6 +148,12 @@ def numpy_file(
     return encode_npy(arrays, is_single=number is not None, is_compressed=is_compressed)
 
 
+def matlab(archive: Archive, public_id: str, number: int) -> str:
+    """The stored values of a frame, `number` from 1, as a Matlab expression. Errors as of `image`."""
+    data = file_buffer(archive, find_dicom(archive, public_id))
+    return matlab_expression(decode(frames.read_frame(data, read_head(data), number)))
+
+
 def _viewed(pixels: Pixels, head: Head, number: int, wanted: ImageRequest) -> render.Image:
     if wanted.view is View.RENDERED:
         display = read_display(head.dataset, pixels.description, number)
@@ -153,7 +163,9 @@ def _viewed(pixels: Pixels, head: Head, number: int, wanted: ImageRequest) -> re
 
 def _written(picture: render.Image, wanted: ImageRequest) -> bytes:
     if wanted.format is ImageFormat.JPEG:
-        return encode_jpeg(picture, wanted.quality)
+        return encode_jpeg(picture, QUALITY_DEFAULT if wanted.quality is None else wanted.quality)
+    if wanted.format is ImageFormat.WEBP:
+        return encode_webp(picture, wanted.quality)
     return encode_pam(picture) if wanted.format is ImageFormat.PAM else encode_png(picture)
 
 
