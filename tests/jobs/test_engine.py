@@ -223,7 +223,7 @@ def test_a_finished_job_can_be_forgotten_and_no_other(bench: Bench) -> None:
 
 
 def test_outputs_live_as_long_as_the_newest(bench: Bench) -> None:
-    engine = bench.start(EngineOptions(kept_outputs=2))
+    engine = bench.start(EngineOptions(concurrent=1, kept_outputs=2))
     job_ids = [engine.submit("Write", {"text": text}) for text in "abc"]
     ended(engine, job_ids)
     with pytest.raises(NotFound):

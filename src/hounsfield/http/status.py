@@ -78,7 +78,7 @@ class Retold(errors.BadRequest):
     """An error that happened earlier, such as a job's, answered as it would have been then."""
 
     def __init__(
-        self, details: str, code: int = 8, text: str = "Bad request", payload: object = None
+        self, details: str = "", code: int = 8, text: str = "Bad request", payload: object = None
     ) -> None:
         super().__init__(details)
         self.status = Status(_BY_CODE[code].http if code in _BY_CODE else 500, code, text)
