@@ -25,6 +25,7 @@ from hounsfield.config.configuration import Configuration, has_changed, load
 from hounsfield.config.flags import Flags
 from hounsfield.config.modalities import Modality
 from hounsfield.config.system import rest_options
+from hounsfield.dicom.dictionary.lookup import Declared, declare
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.main_tags import main_tags
 from hounsfield.errors import BadRequest, Conflict
@@ -128,6 +129,7 @@ def _build(configuration: Configuration, stack: ExitStack) -> tuple[Host, Filesy
 
 def _intake(configuration: Configuration, archive: Archive, settling: Settling, spool: Spool) -> Intake:
     ingest, tags = records.ingest(configuration), records.tags(configuration)
+    declare(Declared(each.tag, each.vr, each.name, each.private_creator) for each in tags.declared)
     chosen = main_tags(tags.extra_main_dicom_tags)
     patient, study, series, instance = (chosen.signature(level) for level in Level)
     version = archive.database.write(

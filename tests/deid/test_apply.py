@@ -280,7 +280,7 @@ def test_what_makes_no_sense_is_refused(body: dict[str, Any], kind: type[Excepti
 
 
 def test_a_private_tag_comes_with_the_reservation_of_its_block() -> None:
-    lookup.declare(0x43211012, "LO", "RadioButton3", "RadioLogic")
+    lookup.declare([lookup.Declared(0x43211012, "LO", "RadioButton3", "RadioLogic")])
     for body in (
         {"Replace": {"RadioButton3": "on"}, "PrivateCreator": "RadioLogic"},
         {"Replace": {"4321,1012": "on"}, "PrivateCreator": "RadioLogic"},

@@ -12,7 +12,7 @@ from hounsfield.config.table.database import POSTGRES_MEMBERS
 
 _ROOT = Path(__file__).parents[2]
 # Of these, the first is made from the options themselves; the others name members of answers and classes too.
-_GENERAL = ("configuration.md", "rest-api.md", "walk.md")
+_GENERAL = ("configuration.md", "modification.md", "rest-api.md", "walk.md")
 _PAGES = [_ROOT / "README.md", *sorted((_ROOT / "docs").rglob("*.md"))]
 
 

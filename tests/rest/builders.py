@@ -21,7 +21,7 @@ from hounsfield.http.messages import Request, Response
 from hounsfield.http.routing import Router
 from hounsfield.index.insertion import find_main_tags_version
 from hounsfield.index.sqlite import SqliteDatabase
-from hounsfield.ingest.receive import IngestOptions, Intake
+from hounsfield.ingest.receive import Filter, IngestOptions, Intake
 from hounsfield.ingest.settling import Settling
 from hounsfield.ingest.upload import UploadOptions
 from hounsfield.jobs.engine import Engine
@@ -48,10 +48,12 @@ class Server:
         version = self.database.write(
             lambda tx: find_main_tags_version(tx, (patient, study, series, instance))
         )
-        intake = Intake(self.archive, ingest, version, self.settling)
+        filters: list[Filter] = []
+        intake = Intake(self.archive, ingest, version, self.settling, filters=filters)
         kinds: dict[str, JobKind] = {}
         self.engine = Engine(self.archive, kinds, jobs)
-        self.host = Host(self.archive, intake, UploadOptions(self.area.spool), self.engine, kinds)
+        uploads = UploadOptions(self.area.spool)
+        self.host = Host(self.archive, intake, uploads, self.engine, kinds, filters=filters)
         extend(self.host, options)
         cache = BytesCache(options.cached_answers_bytes)
         self.door = Door(self.archive, intake, self.host.uploads, options, cache, self.engine)

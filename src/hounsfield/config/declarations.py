@@ -7,7 +7,7 @@ from typing import Final
 
 from hounsfield.config.lenient_json import Json
 from hounsfield.config.refusal import ConfigurationRefused, Refusal, refuse
-from hounsfield.dicom.dictionary.lookup import UnknownTag, entry, parse_tag
+from hounsfield.dicom.dictionary.lookup import UnknownTag, parse_tag, standard_entry
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.tags import Tag, is_private
 
@@ -114,7 +114,7 @@ def _declared_tag(key: str, value: Json, default_creator: str) -> DeclaredTag:
     if not (isinstance(minimum, int) and isinstance(maximum, int) and minimum >= 0 and maximum >= 0):
         raise refuse(15, f'The multiplicities of "{key}" in "Dictionary" must be positive integers')
     tag = int(found[1], 16) << 16 | int(found[2], 16)
-    if not is_private(tag) and entry(tag) is not None:
+    if not is_private(tag) and standard_entry(tag) is not None:
         raise refuse(2042, f'"{key}" in "Dictionary" is already an attribute of the standard')
     return DeclaredTag(tag, vr, name, minimum, maximum, creator)
 

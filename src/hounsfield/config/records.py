@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hounsfield.config.configuration import Configuration
 from hounsfield.config.declarations import (
+    DeclaredTag,
     UserContentType,
     read_declared_tags,
     read_extra_main_dicom_tags,
@@ -124,6 +125,7 @@ class TagOptions:
     extra_main_dicom_tags: Mapping[Level, tuple[Tag, ...]]
     user_metadata: Mapping[str, int]
     user_content_types: tuple[UserContentType, ...]
+    declared: tuple[DeclaredTag, ...]
 
 
 def general(configuration: Configuration) -> GeneralOptions:
@@ -280,6 +282,7 @@ def tags(configuration: Configuration) -> TagOptions:
         ),
         user_metadata=read_user_metadata(configuration.mapping("UserMetadata")),
         user_content_types=read_user_content_types(configuration.mapping("UserContentType")),
+        declared=declared,
     )
 
 

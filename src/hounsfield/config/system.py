@@ -42,6 +42,7 @@ def rest_options(configuration: Configuration) -> RestOptions:
         user_content_types={each.name: (each.number, each.mime_type) for each in tags.user_content_types},
         performance=records.performance(configuration),
         third_party_versions=_library_versions(),
+        default_private_creator=configuration.text("DefaultPrivateCreator"),
         cached_answers_bytes=configuration.integer("DicomParserCacheSize") << 20,
     )
 

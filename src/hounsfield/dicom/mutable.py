@@ -5,7 +5,7 @@ lengths and pixel data stay as they are. In a data set with changes only what wa
 the second of two equal elements, and bytes between elements are left out.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from hounsfield.dicom.charset import CharacterSet
@@ -318,6 +318,28 @@ class MutableDataset:
         """Whether the element was read with an undefined length."""
         place = None if tag in self._changes else self.source.elements.get(tag)
         return place is not None and bytes(self.source.buffer[place[1] - 4 : place[1]]) == _UNDEFINED
+
+
+def values_of(dataset: Dataset, tags: Iterable[Tag]) -> dict[Tag, NewValue]:
+    """The values of some attributes, to be put into another data set whatever its character set and encoding.
+
+    Raises
+    ------
+    Corrupt
+        If sequences are nested too deeply.
+    """
+    found: dict[Tag, NewValue] = {}
+    for tag in tags:
+        if tag not in dataset or not tag & 0xFFFF:
+            continue
+        kind = KINDS.get(dataset.vr(tag), Kind.BINARY)
+        if kind is Kind.SEQUENCE:
+            found[tag] = [values_of(item, item) for item in dataset.items(tag)]
+        elif kind is Kind.BINARY:
+            found[tag] = dataset.raw(tag)
+        else:
+            found[tag] = dataset.text(tag) or ""
+    return found
 
 
 def _extent(view: memoryview, tag: Tag, place: RawPlace, encoding: Encoding) -> tuple[int, int, bool]:

@@ -78,5 +78,9 @@ class WrongRevision(Conflict):
     """Somebody else wrote in between."""
 
 
+class CannotStoreInstance(Conflict):
+    """An instance that was made here was not taken into the archive."""
+
+
 class ProtocolViolation(BadRequest):
     """The client breaks a rule of the protocol."""

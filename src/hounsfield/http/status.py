@@ -67,6 +67,7 @@ STATUSES: Mapping[type[errors.ArchiveError], Status] = {
         43,
         "A bad revision number was provided, which might indicate conflict between multiple writers",
     ),
+    narrow.CannotStoreInstance: Status(500, 2018, "Cannot store an instance"),
     narrow.ProtocolViolation: Status(500, 9, "Error in the network protocol"),
 }
 

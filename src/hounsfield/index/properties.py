@@ -2,6 +2,8 @@
 
 from hounsfield.index.database import Transaction
 
+ANONYMIZATION_COUNTER = 3  # Orthanc's number.
+
 
 def get_property(tx: Transaction, number: int) -> str | None:
     """A property, or None."""
@@ -17,3 +19,10 @@ def set_property(tx: Transaction, number: int, value: str) -> None:
         number,
         value,
     )
+
+
+def next_anonymization(tx: Transaction) -> int:
+    """A number for an anonymized patient: one more than the last one given."""
+    number = int(get_property(tx, ANONYMIZATION_COUNTER) or 0) + 1
+    set_property(tx, ANONYMIZATION_COUNTER, str(number))
+    return number

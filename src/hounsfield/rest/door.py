@@ -52,6 +52,7 @@ class RestOptions:
     performance: Mapping[str, int] = field(default_factory=dict)
     third_party_versions: Mapping[str, str] = field(default_factory=dict)
     plugins: Mapping[str, Mapping[str, object]] = field(default_factory=lambda: MappingProxyType({}))
+    default_private_creator: str = ""
     cached_answers_bytes: int = 64 * 1024 * 1024
 
 

@@ -2,10 +2,18 @@
 
 from functools import wraps
 
+from hounsfield.deid.paths import BadPath
+from hounsfield.deid.request import WrongType, WrongValue
 from hounsfield.dicom.dictionary.lookup import UnknownTag
 from hounsfield.dicom.identifiers import MissingTag
 from hounsfield.errors import ArchiveError
-from hounsfield.http.errors import CannotOrderSlices, InexistentTag, ParameterOutOfRange, UnknownDicomTag
+from hounsfield.http.errors import (
+    BadParameterType,
+    CannotOrderSlices,
+    InexistentTag,
+    ParameterOutOfRange,
+    UnknownDicomTag,
+)
 from hounsfield.http.messages import Request, Response
 from hounsfield.http.routing import Handler
 from hounsfield.imaging.frames import NoSuchFrame
@@ -13,6 +21,9 @@ from hounsfield.retrieve import series
 
 _NARROWED: tuple[tuple[type[ArchiveError], type[ArchiveError]], ...] = (
     (UnknownTag, UnknownDicomTag),
+    (WrongType, BadParameterType),
+    (WrongValue, ParameterOutOfRange),
+    (BadPath, ParameterOutOfRange),
     (MissingTag, InexistentTag),
     (NoSuchFrame, ParameterOutOfRange),
     (series.CannotOrderSlices, CannotOrderSlices),
@@ -26,7 +37,7 @@ def translated(handler: Handler) -> Handler:
     def handle(request: Request) -> Response:
         try:
             return handler(request)
-        except (UnknownTag, MissingTag, NoSuchFrame, series.CannotOrderSlices) as error:
+        except tuple(narrowed for narrowed, _ in _NARROWED) as error:
             word = next(there for here, there in _NARROWED if isinstance(error, here))
             raise word(str(error)) from error
 

@@ -4,6 +4,10 @@ from dataclasses import replace
 
 from hounsfield.host import Host
 from hounsfield.http.routing import Route
+from hounsfield.jobs.merge import merge_kind
+from hounsfield.jobs.modify import modification_kind
+from hounsfield.jobs.rewriting import Workshop
+from hounsfield.jobs.split import split_kind
 from hounsfield.rest import (
     archives,
     attachments,
@@ -16,7 +20,9 @@ from hounsfield.rest import (
     labels,
     many_tags,
     metadata,
+    modify,
     slices,
+    split_merge,
     system,
     tags,
     tools,
@@ -43,6 +49,8 @@ _MODULES = (
     find,
     tools,
     jobs,
+    modify,
+    split_merge,
 )
 # What a read-only server does not even know; other writes are answered by an error.
 _WRITING = (
@@ -61,6 +69,9 @@ _WRITING = (
 def extend(host: Host, options: RestOptions) -> None:
     """Add the REST interface to a host."""
     cache = BytesCache(options.cached_answers_bytes)
+    workshop = Workshop(host.intake, lossy_quality=options.lossy_quality)
+    for kind in (modification_kind(workshop), split_kind(workshop), merge_kind(workshop)):
+        host.job_kinds[kind.name] = kind
     host.routes.extend(routes(Door(host.archive, host.intake, host.uploads, options, cache, host.engine)))
 
 

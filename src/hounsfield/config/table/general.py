@@ -203,8 +203,6 @@ TAGS = Section(
             Kind.OBJECT,
             {},
             'Private or missing tags: `{ "00e1,c2": ["UI", "Name", 1, 1, "CREATOR"] }`.',
-            effect=Effect.IGNORED,
-            reason="it names the tags of `ExtraMainDicomTags` only",
         ),
         Option(
             "ExternalDictionaries",
@@ -227,9 +225,7 @@ TAGS = Section(
             "DefaultPrivateCreator",
             Kind.TEXT,
             "",
-            "Private creator of the private tags of `Dictionary` that name none.",
-            effect=Effect.IGNORED,
-            reason="the built-in dictionary is used",
+            "Private creator of the private tags of `Dictionary`, and of requests, that name none.",
         ),
         Option(
             "DefaultEncoding",

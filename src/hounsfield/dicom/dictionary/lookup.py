@@ -4,6 +4,7 @@ The standard table is read when first asked for, a private creator's block when 
 """
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -34,6 +35,11 @@ def entry(tag: Tag, private_creator: str | None = None) -> Entry | None:
     """Find an attribute, also in the repeating groups and, with its creator, among private ones."""
     if tag & 0x10000:
         return _private_entry(tag, private_creator)
+    return standard_entry(tag) or _declared.get(("", tag))
+
+
+def standard_entry(tag: Tag) -> Entry | None:
+    """Find an attribute of an even group, by the standard alone."""
     found = _standard().get(tag)
     if found is not None:
         return found
@@ -110,17 +116,29 @@ def parse_tag(text: str, private_creator: str = "") -> Tag:
     return tag_of(text) if found is None else found
 
 
-def declare(tag: Tag, vr: str, keyword: str, private_creator: str = "") -> None:
-    """Add an attribute to the dictionary of this process, as the option `Dictionary` does."""
-    entry = Entry(vr, "1-n", keyword)
-    if tag & 0x10000:
-        _declared_private[private_creator, tag >> 16, tag & 0xFF] = entry
-    else:
-        _standard()[tag] = entry
-    _declared_keywords[private_creator if tag & 0x10000 else "", keyword] = tag
+class Declared(NamedTuple):
+    """An attribute that the configuration adds; of a private one, the first digits of the element do not matter."""
+
+    tag: Tag
+    vr: str
+    keyword: str
+    creator: str = ""
 
 
-_declared_private: dict[tuple[str, int, int], Entry] = {}
+def declare(attributes: Iterable[Declared]) -> None:
+    """Add attributes to the dictionary of this process, in place of those added before."""
+    _declared.clear()
+    _declared_keywords.clear()
+    for tag, vr, keyword, creator in attributes:
+        if tag & 0x10000:
+            _declared[creator, tag & 0xFFFF00FF] = Entry(vr, "1-n", keyword)
+            _declared_keywords[creator, keyword] = tag if tag & 0xF000 else tag | 0x1000
+        else:
+            _declared["", tag] = Entry(vr, "1-n", keyword)
+            _declared_keywords["", keyword] = tag
+
+
+_declared: dict[tuple[str, Tag], Entry] = {}
 _declared_keywords: dict[tuple[str, str], Tag] = {}
 
 
@@ -200,10 +218,9 @@ def _private_entry(tag: Tag, creator: str | None) -> Entry | None:
         return _GROUP_LENGTH
     if element < 0x1000:
         return None
-    if _declared_private:
-        declared = _declared_private.get((creator or "", tag >> 16, element & 0xFF))
-        if declared is not None:
-            return declared
+    declared = _declared.get((creator or "", tag & 0xFFFF00FF))
+    if declared is not None:
+        return declared
     if creator is None or creator not in _private_blocks():
         return None
     return _private_block(creator).get((tag >> 16, element & 0xFF))

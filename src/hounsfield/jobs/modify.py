@@ -1,0 +1,329 @@
+"""The job `ResourceModification`: modification and anonymization of patients, studies, series and instances."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from hounsfield.deid.apply import Plan, apply
+from hounsfield.deid.request import IDENTIFIER_LEVELS, Request, read_anonymization, read_modification
+from hounsfield.deid.uid_map import UidMap
+from hounsfield.dicom.identifiers import PublicId, identify
+from hounsfield.dicom.levels import Level
+from hounsfield.dicom.mutable import MutableDataset
+from hounsfield.dicom.part10 import Head
+from hounsfield.dicom.scan import Buffer
+from hounsfield.dicom.tags import PATIENT_ID, SOP_INSTANCE_UID
+from hounsfield.imaging.transcode import transcode
+from hounsfield.index.database import Transaction
+from hounsfield.index.labels import add_label, labels_of, remove_label
+from hounsfield.index.metadata import MetadataType
+from hounsfield.index.reconstruction import rebuild
+from hounsfield.index.resources import ancestor, children, find_row
+from hounsfield.ingest.instance import Origin, OriginKind, Reception, describe
+from hounsfield.jobs.kinds import JobKind, JobRun
+from hounsfield.jobs.rewriting import (
+    Made,
+    Tally,
+    Workshop,
+    delete_originals,
+    rewrite,
+    rewrite_all,
+    write_origins,
+)
+from hounsfield.retrieve.datasets import read_instance
+
+KIND = "ResourceModification"
+_UPPER_LEVELS = (Level.PATIENT, Level.STUDY, Level.SERIES)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """The parameters of a job, as JSON.
+
+    `resources` are those asked for, with their levels; `instances` all below them. `labels` are those to be copied, by
+    level and public id. `is_single` jobs answer with one resource, those of the bulk routes with all results.
+    """
+
+    body: Mapping[str, Any]
+    level: Level
+    is_anonymization: bool
+    is_single: bool
+    resources: Sequence[tuple[Level, str]]
+    instances: Sequence[str]
+    labels: Mapping[str, Mapping[str, Sequence[str]]]
+    key: str
+    patient_name: str
+    method: str
+    private_creator: str
+    remote_ip: str
+    http_username: str
+
+    def to_json(self) -> dict[str, object]:
+        """The parameters."""
+        return {
+            "Body": dict(self.body),
+            "Level": int(self.level),
+            "IsAnonymization": self.is_anonymization,
+            "IsSingle": self.is_single,
+            "Resources": [[int(level), public_id] for level, public_id in self.resources],
+            "Instances": list(self.instances),
+            "Labels": {level: dict(found) for level, found in self.labels.items()},
+            "Key": self.key,
+            "PatientName": self.patient_name,
+            "Method": self.method,
+            "PrivateCreator": self.private_creator,
+            "RemoteIP": self.remote_ip,
+            "HttpUsername": self.http_username,
+        }
+
+    @staticmethod
+    def from_json(parameters: Mapping[str, Any]) -> "Task":
+        """What `to_json` wrote."""
+        return Task(
+            parameters["Body"],
+            Level(parameters["Level"]),
+            parameters["IsAnonymization"],
+            parameters["IsSingle"],
+            [(Level(level), public_id) for level, public_id in parameters["Resources"]],
+            parameters["Instances"],
+            parameters["Labels"],
+            parameters["Key"],
+            parameters["PatientName"],
+            parameters["Method"],
+            parameters["PrivateCreator"],
+            parameters["RemoteIP"],
+            parameters["HttpUsername"],
+        )
+
+    @property
+    def origin(self) -> Origin:
+        """Who gets the credit for the new instances: the client that asked for them."""
+        return Origin(OriginKind.REST_API, remote_ip=self.remote_ip, http_username=self.http_username)
+
+    def plan(self) -> Plan:
+        """What is to be done with each instance."""
+        return Plan(self.request(), UidMap(bytes.fromhex(self.key)), self.patient_name, self.method)
+
+    def request(self) -> Request:
+        """The body, read."""
+        if self.is_anonymization:
+            return read_anonymization(self.body, self.private_creator)
+        return read_modification(self.body, self.level, self.private_creator)
+
+
+def modification_kind(workshop: Workshop) -> JobKind:
+    """The kind of job for an archive."""
+    return JobKind(KIND, partial(run_modification, workshop), content)
+
+
+def is_in_place(request: Request) -> bool:
+    """Whether instances are replaced by what is made of them: all their identifiers stay."""
+    if request.is_anonymization and PATIENT_ID not in request.kept:
+        return False
+    ours = {tag for tag, level in IDENTIFIER_LEVELS.items() if level >= max(request.level, Level.STUDY)}
+    return ours <= request.kept and not IDENTIFIER_LEVELS.keys() & request.replaced.keys()
+
+
+def run_modification(workshop: Workshop, run: JobRun) -> Iterator[None]:
+    """Run a job: make all new instances, then complete their parents, then delete the originals if asked.
+
+    Raises
+    ------
+    ArchiveError
+        What the first instance failed with; originals are untouched.
+    """
+    task = Task.from_json(run.parameters)
+    plan = task.plan()
+    request = plan.request
+    is_own_uid = SOP_INSTANCE_UID not in request.kept and SOP_INSTANCE_UID not in request.replaced
+    recode = partial(_recode, request, workshop.lossy_quality) if request.transcode else None
+
+    def change(head: Head, dataset: MutableDataset) -> None:
+        apply(plan, dataset, identify(head.dataset))
+
+    def one(public_id: str) -> Made:
+        return rewrite(workshop, task.origin, public_id, change, recode=recode, is_own_uid=is_own_uid)
+
+    kind = MetadataType.ANONYMIZED_FROM if task.is_anonymization else MetadataType.MODIFIED_FROM
+    yield from rewrite_all(run, workshop, task.instances, one, kind)
+    yield from _complete(run, workshop, task, request, kind)
+    if not request.keeps_source:
+        yield from delete_originals(run, workshop, task.instances)
+    run.progress = 1.0
+
+
+def _recode(request: Request, usual_quality: int, file: Buffer) -> bytes:
+    quality = request.lossy_quality or usual_quality
+    return transcode(file, request.transcode, lossy_quality=quality, is_uid_kept=True)
+
+
+# --- After the instances ---
+
+
+def _complete(
+    run: JobRun, workshop: Workshop, task: Task, request: Request, kind: MetadataType
+) -> Iterator[None]:
+    """What is left to do for the series, studies and patients of the new instances."""
+    tally = Tally(run)
+    whole = _whole_parents(workshop, tally)
+    for level in _UPPER_LEVELS:
+        sources = tally.parents[str(int(level))]
+        pairs = [(result, source) for result, source in sources.items() if result in whole[level]]
+        write_origins(workshop.archive, level, pairs, kind)
+    yield
+    for level in _UPPER_LEVELS:
+        for result, source in tally.parents[str(int(level))].items():
+            is_new = result != source and result in whole[level]
+            if not is_new and (level >= task.level or result in whole[level]):
+                _rebuild(workshop, level, result, tally)
+                yield
+    _write_labels(workshop, task, request, tally)
+    yield
+
+
+def _whole_parents(workshop: Workshop, tally: Tally) -> dict[Level, set[str]]:
+    """The parents of new instances that have no others below them."""
+    results = set(tally.results)
+    found: dict[Level, set[str]] = {}
+    with workshop.archive.database.read() as tx:
+        for level in _UPPER_LEVELS:
+            known = [each for each in tally.parents[str(int(level))] if find_row(tx, level, each) is not None]
+            found[level] = {
+                each for each in known if results.issuperset(children(tx, level, each, Level.INSTANCE))
+            }
+    return found
+
+
+def _rebuild(workshop: Workshop, level: Level, public_id: str, tally: Tally) -> None:
+    """Write the main DICOM tags of a parent anew from one of its new instances."""
+    results = set(tally.results)
+    archive, options = workshop.archive, workshop.intake.options
+    with archive.database.read() as tx:
+        if find_row(tx, level, public_id) is None:
+            return
+        below = children(tx, level, public_id, Level.INSTANCE)
+    chosen = next((each for each in below if each in results), None)
+    if chosen is None:
+        return
+    head = read_instance(archive, chosen, default_encoding=options.default_encoding)
+    new = describe(
+        head,
+        identify(head.dataset),
+        Reception(Origin(OriginKind.UNKNOWN), "", 0),
+        main_tags=options.main_tags,
+        main_tags_version=workshop.intake.main_tags_version,
+    )
+    archive.database.write(lambda tx: rebuild(tx, new, (level,)), durable=False)
+
+
+Labels = dict[str, dict[str, list[str]]]
+
+
+def labels_below(tx: Transaction, resources: Sequence[tuple[Level, str]], highest: Level) -> Labels:
+    """The labels of some resources, of all below them and of their ancestors up to a level, by level and public id."""
+    found: Labels = {}
+    for level, public_id in resources:
+        for each in Level:
+            if each < highest:
+                continue
+            below = (
+                [ancestor(tx, level, public_id, each)]
+                if each < level
+                else children(tx, level, public_id, each)
+            )
+            for one in below:
+                row = find_row(tx, each, one)
+                labels = labels_of(tx, each, row) if row is not None else []
+                if labels:
+                    found.setdefault(str(int(each)), {})[one] = labels
+    return found
+
+
+def _write_labels(workshop: Workshop, task: Task, request: Request, tally: Tally) -> None:
+    """Copy the labels of the originals, or take them away where an instance took the place of its original."""
+    pairs: dict[Level, dict[str, str]] = {
+        level: dict(tally.parents[str(int(level))]) for level in _UPPER_LEVELS
+    }
+    pairs[Level.INSTANCE] = {
+        result: original for original, result in zip(task.instances, tally.results, strict=True) if result
+    }
+
+    def work(tx: Transaction) -> None:
+        for level, sources in pairs.items():
+            if level < task.level:
+                continue
+            for result, source in sources.items():
+                row = find_row(tx, level, result)
+                if row is None:
+                    continue
+                if request.keeps_labels:
+                    for label in task.labels.get(str(int(level)), {}).get(source, ()):
+                        add_label(tx, level, row, label)
+                elif result == source:
+                    for label in labels_of(tx, level, row):
+                        remove_label(tx, level, row, label)
+
+    if request.keeps_labels or is_in_place(request):
+        workshop.archive.database.write(work, durable=False)
+
+
+# --- What the job tells ---
+
+
+def content(run: JobRun) -> dict[str, object]:
+    """The public content of a job."""
+    task = Task.from_json(run.parameters)
+    tally = Tally(run)
+    told: dict[str, object] = {
+        "InstancesCount": len(task.instances),
+        "FailedInstancesCount": tally.failed,
+        "IsAnonymization": task.is_anonymization,
+    }
+    if task.resources:
+        told["ParentResources"] = sorted(public_id for _, public_id in task.resources)
+    if isinstance(task.body.get("Transcode"), str):
+        told["Transcode"] = task.body["Transcode"]
+    if task.is_single:
+        told["Resources"] = [{"ID": each, "Type": level.word} for level, each in task.resources]
+        told.update(_single_result(task, tally))
+    else:
+        told["Resources"] = _all_results(tally)
+    return told
+
+
+def _single_result(task: Task, tally: Tally) -> dict[str, object]:
+    patients = list(tally.parents["0"])
+    level = task.resources[0][0]
+    found = (
+        list(tally.parents[str(int(level))]) if level < Level.INSTANCE else [r for r in tally.results if r]
+    )
+    if not found or not patients:
+        return {}
+    return {
+        "ID": found[0],
+        "Path": f"/{level.plural}/{found[0]}",
+        "PatientID": patients[0],
+        "Type": level.word,
+    }
+
+
+def _all_results(tally: Tally) -> list[dict[str, str]]:
+    found: list[tuple[Level, str]] = [(Level.INSTANCE, each) for each in dict.fromkeys(tally.results) if each]
+    for level in (Level.SERIES, Level.STUDY, Level.PATIENT):
+        found += [(level, each) for each in tally.parents[str(int(level))]]
+    return [{"ID": each, "Path": f"/{level.plural}/{each}", "Type": level.word} for level, each in found]
+
+
+def instances_of(tx: Transaction, resources: Sequence[tuple[Level, str]]) -> list[PublicId]:
+    """All instances below some resources, each once.
+
+    Raises
+    ------
+    NotFound
+        If a resource does not exist.
+    """
+    found: dict[PublicId, None] = {}
+    for level, public_id in resources:
+        found.update(dict.fromkeys(children(tx, level, public_id, Level.INSTANCE)))
+    return list(found)

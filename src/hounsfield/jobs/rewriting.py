@@ -1,0 +1,319 @@
+"""Making new instances of old ones: what modification, splitting and merging have in common.
+
+The new identifiers of an instance depend on nothing but its old ones and the key of the job. A job that is run again
+after an interruption makes the same files, finds those that it stored before, and stores none twice. An original is
+deleted only when all new instances are durable, and never if it is one of them.
+"""
+
+import mmap
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from hounsfield.archive import Archive
+from hounsfield.dicom.identifiers import PublicId, identify
+from hounsfield.dicom.levels import Level
+from hounsfield.dicom.mutable import MutableDataset
+from hounsfield.dicom.part10 import Head
+from hounsfield.dicom.rewriting import file_parts, read_for_change
+from hounsfield.dicom.scan import Buffer
+from hounsfield.errors import ArchiveError, NotFound, StorageFull, Unsupported
+from hounsfield.events import ResourceDeleted
+from hounsfield.http.errors import CannotStoreInstance
+from hounsfield.index.database import Transaction
+from hounsfield.index.deletion import delete
+from hounsfield.index.metadata import MetadataType, put_metadata
+from hounsfield.index.resources import ancestor, find_row
+from hounsfield.ingest.instance import Origin
+from hounsfield.ingest.receive import Incoming, Intake, Outcome, Overwrite, date_of, receive
+from hounsfield.jobs.kinds import JobRun
+from hounsfield.retrieve.files import find_dicom, plain_file, read_attachment, read_file
+from hounsfield.store.spool import SpoolFile
+
+Change = Callable[[Head, MutableDataset], None]
+"""Changes a data set in place."""
+
+Recode = Callable[[Buffer], bytes]
+"""Gives a whole file in another transfer syntax.
+
+Raises
+------
+Unsupported
+    If that is not feasible.
+"""
+
+PublicIds = tuple[PublicId, PublicId, PublicId, PublicId]
+_LARGE = 16 << 20  # Bytes from which files are mapped, and go by way of the spool.
+_DELETED_AT_ONCE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What these jobs work with; `threads` wait for the disk at the same time."""
+
+    intake: Intake
+    threads: int = 8
+    lossy_quality: int = 90
+
+    @property
+    def archive(self) -> Archive:
+        """The archive that is read and written."""
+        return self.intake.archive
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The public ids of an instance and of the new one, from the patient down."""
+
+    source: PublicIds
+    result: PublicIds
+
+
+def read_original(archive: Archive, public_id: str) -> Buffer:
+    """The file of an instance; a large one is mapped rather than read.
+
+    Raises
+    ------
+    NotFound, Corrupt
+        If there is none, or it is damaged.
+    """
+    attachment = find_dicom(archive, public_id)
+    plain = plain_file(archive, attachment) if attachment.size >= _LARGE else None
+    if plain is None:
+        return read_attachment(archive, attachment)
+    try:
+        with plain.path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError) as cause:
+        raise NotFound("The file of an instance is gone") from cause
+    return memoryview(mapped)[: plain.size]
+
+
+def changed_file(intake: Intake, public_id: str, change: Change) -> tuple[Head, list[Buffer]]:
+    """The head of an instance's file, and the file changed, in parts.
+
+    Raises
+    ------
+    NotFound, Corrupt
+        If there is none, or it is damaged.
+    """
+    original = read_original(intake.archive, public_id)
+    head, dataset = read_for_change(original, default_encoding=intake.options.default_encoding)
+    change(head, dataset)
+    return head, file_parts(head, dataset)
+
+
+def rewrite(
+    workshop: Workshop,
+    origin: Origin,
+    public_id: str,
+    change: Change,
+    *,
+    recode: Recode | None = None,
+    is_own_uid: bool = True,
+) -> Made:
+    """Store a changed copy of an instance; one that cannot be recoded is stored as it is.
+
+    With `is_own_uid` nobody but this job can have made its SOP Instance UID: what is stored already is what an
+    interrupted run stored.
+
+    Raises
+    ------
+    CannotStoreInstance
+        If it was filtered out, or the archive has another instance with its identifiers.
+    ArchiveError
+        As of reading and receiving.
+    """
+    intake = workshop.intake
+    head, parts = changed_file(intake, public_id, change)
+    if recode is not None:
+        with suppress(Unsupported):
+            parts = [recode(b"".join(parts))]
+        intake = replace(intake, transcode=None)
+    source = _source_ids(workshop.archive, head, public_id)
+    return Made(source, _store(intake, origin, parts, is_own_uid=is_own_uid))
+
+
+def _source_ids(archive: Archive, head: Head, public_id: str) -> PublicIds:
+    found = identify(head.dataset).public_ids()
+    if found[Level.INSTANCE] == public_id:
+        return found
+    # It was stored when another default encoding was in force.
+    with archive.database.read() as tx:
+        patient, study, series, instance = (ancestor(tx, Level.INSTANCE, public_id, level) for level in Level)
+    return patient, study, series, instance
+
+
+def _store(intake: Intake, origin: Origin, parts: Sequence[Buffer], *, is_own_uid: bool) -> PublicIds:
+    spooled: SpoolFile | None = None
+    if intake.spool is not None and sum(map(len, parts)) >= _LARGE:
+        spooled = intake.spool.create()
+    try:
+        content = b"".join(parts) if spooled is None else _spool(spooled, parts)
+        receipt = receive(intake, Incoming(origin, content))
+        public_ids = receipt.identifiers.public_ids()
+        if receipt.outcome is Outcome.FILTERED_OUT:
+            raise CannotStoreInstance("A new instance was filtered out")
+        is_known = receipt.outcome is Outcome.ALREADY_STORED and not is_own_uid
+        if is_known and not _is_stored(intake, public_ids, parts):
+            raise CannotStoreInstance(
+                f"The archive has another instance {public_ids[Level.INSTANCE]}, and does not overwrite it"
+            )
+        return public_ids
+    finally:
+        if spooled is not None:
+            spooled.close()
+
+
+def _spool(spooled: SpoolFile, parts: Sequence[Buffer]) -> SpoolFile:
+    try:
+        for part in parts:
+            spooled.write(memoryview(part))
+    except OSError as cause:
+        raise StorageFull("A new instance cannot be spooled") from cause
+    return spooled
+
+
+def _is_stored(intake: Intake, public_ids: PublicIds, parts: Sequence[Buffer]) -> bool:
+    """Whether the archive has just this file."""
+    if intake.options.overwrite is Overwrite.IF_CHANGED:
+        return True
+    return read_file(intake.archive, public_ids[Level.INSTANCE]) == b"".join(parts)
+
+
+# --- A whole job ---
+
+
+@dataclass(slots=True)
+class Tally:
+    """How far a job is, in its saved state: what was made of each instance, "" where that failed."""
+
+    run: JobRun
+
+    @property
+    def results(self) -> list[str]:
+        """The new instances, in the order of the originals."""
+        found = self.run.state.setdefault("results", [])
+        assert isinstance(found, list)
+        return found
+
+    @property
+    def parents(self) -> dict[str, dict[str, str]]:
+        """By level, the sources of new patients, studies and series by their public ids."""
+        found = self.run.state.setdefault("parents", {"0": {}, "1": {}, "2": {}})
+        assert isinstance(found, dict)
+        return found
+
+    @property
+    def failed(self) -> int:
+        """How many instances could not be done."""
+        return sum(1 for result in self.results if not result)
+
+    def add(self, made: Made | None) -> None:
+        """Note what was made of the next instance."""
+        self.results.append(made.result[Level.INSTANCE] if made else "")
+        if made is not None:
+            for level in (Level.PATIENT, Level.STUDY, Level.SERIES):
+                self.parents[str(int(level))].setdefault(made.result[level], made.source[level])
+
+
+def rewrite_all(
+    run: JobRun,
+    workshop: Workshop,
+    instances: Sequence[str],
+    one: Callable[[str], Made],
+    kind: MetadataType | None,
+) -> Iterator[None]:
+    """Make new instances of all, several at a time; `kind` is the metadata that names the original.
+
+    Raises
+    ------
+    ArchiveError
+        What the first instance failed with, unless the job is permissive. Originals are untouched.
+    """
+    tally = Tally(run)
+    waiting: deque[Future[Made]] = deque()
+    following = len(tally.results)
+    pool = ThreadPoolExecutor(workshop.threads, "rewriting")
+    try:
+        while len(tally.results) < len(instances):
+            while following < len(instances) and len(waiting) < 2 * workshop.threads:
+                waiting.append(pool.submit(one, instances[following]))
+                following += 1
+            done = [_result(waiting.popleft(), run)]
+            while waiting and waiting[0].done():
+                done.append(_result(waiting.popleft(), run))
+            if kind is not None:
+                _write_origins(workshop.archive, [made for made in done if made], kind)
+            for made in done:
+                tally.add(made)
+            run.progress = 0.9 * len(tally.results) / max(1, len(instances))
+            yield
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _result(future: Future[Made], run: JobRun) -> Made | None:
+    try:
+        return future.result()
+    except ArchiveError:
+        if not run.is_permissive:
+            raise
+        return None
+
+
+def _write_origins(archive: Archive, made: Sequence[Made], kind: MetadataType) -> None:
+    pairs = [(each.result[Level.INSTANCE], each.source[Level.INSTANCE]) for each in made]
+    write_origins(archive, Level.INSTANCE, pairs, kind)
+
+
+def write_origins(
+    archive: Archive, level: Level, pairs: Sequence[tuple[str, str]], kind: MetadataType
+) -> None:
+    """Record what resources of a level were made of; (result, source) pairs of the same resource are passed over."""
+    changed = [(result, source) for result, source in pairs if result != source]
+
+    def work(tx: Transaction) -> None:
+        for result, source in changed:
+            row = find_row(tx, level, result)
+            if row is not None:
+                put_metadata(tx, level, row, kind, source)
+
+    if changed:
+        archive.database.write(work, durable=False)
+
+
+def delete_originals(run: JobRun, workshop: Workshop, instances: Sequence[str]) -> Iterator[None]:
+    """Delete the originals of what was made, once that is durable; where nothing was made, the original stays."""
+    archive = workshop.archive
+    results = Tally(run).results
+    stays = set(results)
+    done = [original for original, result in zip(instances, results, strict=True) if result]
+    with archive.database.read() as tx:
+        missing = [result for result in stays if result and find_row(tx, Level.INSTANCE, result) is None]
+    if missing:
+        raise CannotStoreInstance(f"The new instance {missing[0]} is no longer there; the originals stay")
+    archive.database.sync()
+    yield
+    gone = [original for original in done if original not in stays]
+    for start in range(0, len(gone), _DELETED_AT_ONCE):
+        _delete(workshop, gone[start : start + _DELETED_AT_ONCE])
+        yield
+
+
+def _delete(workshop: Workshop, instances: Sequence[str]) -> None:
+    date = date_of(workshop.intake.clock_ns())
+
+    def work(tx: Transaction) -> list[tuple[Level, PublicId]]:
+        found: list[tuple[Level, PublicId]] = []
+        for public_id in instances:
+            if find_row(tx, Level.INSTANCE, public_id) is not None:
+                found += delete(tx, Level.INSTANCE, public_id, date).resources
+        return found
+
+    deleted = workshop.archive.database.write(work)
+    workshop.intake.settling.files_were_deleted()
+    for level, public_id in deleted:
+        workshop.archive.events.publish(ResourceDeleted(level, public_id))
