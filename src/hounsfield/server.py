@@ -23,7 +23,6 @@ from hounsfield.config import dicom, records
 from hounsfield.config.automation import lua_options
 from hounsfield.config.configuration import Configuration, has_changed, load
 from hounsfield.config.flags import Flags
-from hounsfield.config.modalities import Modality
 from hounsfield.config.system import rest_options
 from hounsfield.dicom.dictionary.lookup import Declared, declare
 from hounsfield.dicom.levels import Level
@@ -44,16 +43,20 @@ from hounsfield.ingest.stability import StabilityMonitor
 from hounsfield.ingest.transcoding import transcoder
 from hounsfield.ingest.upload import UploadOptions
 from hounsfield.jobs.engine import Engine
+from hounsfield.jobs.get_scu import get_scu_kind
 from hounsfield.jobs.kinds import JobKind
 from hounsfield.jobs.ledger import EngineOptions
-from hounsfield.net.messages import Operation
+from hounsfield.jobs.move_scu import move_scu_kind
+from hounsfield.jobs.store_scu import store_scu_kind
 from hounsfield.net.options import AssociationOptions, ServerOptions
 from hounsfield.net.server import DicomServer
 from hounsfield.net.tls import PROTOCOL_VERSIONS, server_context
 from hounsfield.opening import Opened, opened
+from hounsfield.remote.network import Network
 from hounsfield.rest import extension as rest
+from hounsfield.rest.neighbours import Neighbours
 from hounsfield.scp import extension as scp
-from hounsfield.scp.acceptance import AcceptanceRules, KnownModality, policy
+from hounsfield.scp.acceptance import policy
 from hounsfield.scp.storage import storage_service
 from hounsfield.store.filesystem import FilesystemArea
 from hounsfield.store.spool import Spool
@@ -97,19 +100,19 @@ def run(configuration: Configuration, flags: Flags) -> int:
 def serve(configuration: Configuration, flags: Flags | None = None) -> Iterator[Running]:
     """A server that runs as long as the block."""
     with ExitStack() as stack:
-        host, spool_area = _build(configuration, stack)
+        host, network, spool_area = _build(configuration, stack)
         dispatcher = _dispatcher(configuration, host)
         host.engine.start(is_reloading=flags is None or flags.is_job_restart_wanted)
         stack.callback(host.engine.stop)
         for running in host.runs:
             stack.enter_context(running())
-        dicom_port = _open_dicom(configuration, host, spool_area, stack)
+        dicom_port = _open_dicom(configuration, host, network, spool_area, stack)
         http_port = _open_http(configuration, host, dispatcher, spool_area, stack)
         stack.callback(host.engine.interrupt)  # Nobody waits for a job while the doors close.
         yield Running(host, http_port, dicom_port)
 
 
-def _build(configuration: Configuration, stack: ExitStack) -> tuple[Host, FilesystemArea]:
+def _build(configuration: Configuration, stack: ExitStack) -> tuple[Host, Network, FilesystemArea]:
     """Everything behind the doors."""
     ingest = records.ingest(configuration)
     found = stack.enter_context(opened(configuration))
@@ -124,7 +127,8 @@ def _build(configuration: Configuration, stack: ExitStack) -> tuple[Host, Filesy
     stability = StabilityMonitor(archive, ingest.stable_age_seconds)
     stability.start()
     stack.callback(stability.stop)
-    return _host(configuration, archive, intake, found), area
+    host = _host(configuration, archive, intake, found)
+    return host, _join_network(configuration, host), area
 
 
 def _intake(configuration: Configuration, archive: Archive, settling: Settling, spool: Spool) -> Intake:
@@ -163,8 +167,6 @@ def _host(configuration: Configuration, archive: Archive, intake: Intake, found:
         ),
     )
     host = Host(archive, replace(intake, filters=filters), uploads, engine, kinds, filters)
-    rest.extend(host, rest_options(configuration))
-    scp.extend(host, dicom.query_options(configuration, intake))
     if http.is_explorer_enabled:
         host.routes.extend(assets.routes())
     lua_scripts.extend(host, lua_options(configuration))
@@ -173,25 +175,28 @@ def _host(configuration: Configuration, archive: Archive, intake: Intake, found:
     return host
 
 
-def _open_dicom(configuration: Configuration, host: Host, area: FilesystemArea, stack: ExitStack) -> int:
+def _join_network(configuration: Configuration, host: Host) -> Network:
+    """All that has to do with other servers, and the doors that need it."""
+    filters = dicom.OutgoingFilters(host.outgoing_find_filters, host.outgoing_store_filters)
+    network = dicom.network(configuration, host.archive, filters)
+    for kind in (store_scu_kind(network), move_scu_kind(network), get_scu_kind(network, host.intake)):
+        host.job_kinds[kind.name] = kind
+    door = rest.extend(host, rest_options(configuration))
+    rest.extend_to_neighbours(host, Neighbours(door, network), configuration.integer("QueryRetrieveSize"))
+    scp.extend(host, dicom.query_options(configuration, host.intake))
+    return network
+
+
+def _open_dicom(
+    configuration: Configuration, host: Host, network: Network, area: FilesystemArea, stack: ExitStack
+) -> int:
     """The DICOM door; the port it listens on, 0 if it is closed."""
     options = records.dicom_server(configuration)
     if not options.is_enabled:
         return 0
-    rules = AcceptanceRules(
-        ae_title=options.ae_title,
-        check_called_ae_title=options.check_called_ae_title,
-        is_comparison_strict=options.is_comparison_strict,
-        check_modality_host=options.check_modality_host,
-        always=_always_allowed(configuration),
-        modalities=tuple(_known(modality) for modality in options.modalities.values()),
-        accepted_transfer_syntaxes=options.accepted_transfer_syntaxes,
-        transfer_syntax_switches=options.transfer_syntax_switches,
-        unknown_sop_class_accepted=options.unknown_sop_class_accepted,
-        accepted_sop_classes=options.accepted_sop_classes,
-        rejected_sop_classes=options.rejected_sop_classes,
-    )
-    accepted = policy(rules, partial(storage_service, partial(receive, host.intake)), host.services)
+    rules = dicom.acceptance_rules(configuration)
+    storage = partial(storage_service, partial(receive, host.intake), arrived=network.arrivals.note)
+    accepted = policy(rules, storage, host.services, lambda: dicom.known_modalities(network))
     association = AssociationOptions(
         maximum_pdu_length=options.maximum_pdu_length, idle_timeout_seconds=options.timeout_seconds or 0
     )
@@ -215,34 +220,6 @@ def _open_dicom(configuration: Configuration, host: Host, area: FilesystemArea, 
 
 class DicomPortInUse(Conflict):
     """The address of the DICOM server cannot be listened on."""
-
-
-def _always_allowed(configuration: Configuration) -> frozenset[Operation]:
-    """What anybody may do, by the options of the kind `DicomAlwaysAllow...`."""
-    switches = {
-        "DicomAlwaysAllowEcho": Operation.ECHO,
-        "DicomAlwaysAllowStore": Operation.STORE,
-        "DicomAlwaysAllowFind": Operation.FIND,
-        "DicomAlwaysAllowFindWorklist": Operation.FIND_WORKLIST,
-        "DicomAlwaysAllowGet": Operation.GET,
-        "DicomAlwaysAllowMove": Operation.MOVE,
-    }
-    return frozenset(operation for name, operation in switches.items() if configuration.boolean(name))
-
-
-def _known(modality: Modality) -> KnownModality:
-    switches = {
-        Operation.ECHO: modality.allow_echo,
-        Operation.STORE: modality.allow_store,
-        Operation.FIND: modality.allow_find,
-        Operation.FIND_WORKLIST: modality.allow_find_worklist,
-        Operation.MOVE: modality.allow_move,
-        Operation.GET: modality.allow_get,
-        Operation.ACTION: modality.allow_n_action,
-        Operation.EVENT_REPORT: modality.allow_event_report,
-    }
-    permitted = frozenset(operation for operation, is_on in switches.items() if is_on)
-    return KnownModality(modality.ae_title, modality.host, permitted)
 
 
 def _dicom_tls(configuration: Configuration) -> ssl.SSLContext | None:

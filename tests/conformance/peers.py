@@ -1,5 +1,6 @@
 """Files with known attributes, and pynetdicom as an independent peer."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
@@ -8,7 +9,7 @@ from typing import Any
 from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
-from pynetdicom import AE
+from pynetdicom import AE, evt
 from tests.servers import RunningServer
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -41,8 +42,6 @@ def make_file(**attributes: Any) -> bytes:
 
 def upload(server: RunningServer, *files: bytes) -> list[str]:
     """Store files by REST; their public ids."""
-    import json
-
     ids = []
     for file in files:
         status, answer = server.request("POST", "/instances", file)
@@ -89,3 +88,37 @@ def find(
             if final in (0xFF00, 0xFF01):
                 answers.append(answer)
     return final, answers
+
+
+class Receiver:
+    """A C-STORE provider of pynetdicom that takes some transfer syntaxes; `statuses` are what it answers, in turn."""
+
+    def __init__(self, transfer_syntaxes: Sequence[str], sop_classes: Sequence[str] = (CT, MR)) -> None:
+        self.received: list[Dataset] = []
+        self.commands: list[Any] = []
+        self.callers: list[str] = []
+        self.associations = 0
+        self.statuses: list[int] = []
+        entity = AE(ae_title="RECEIVER")
+        for sop_class in sop_classes:
+            entity.add_supported_context(sop_class, list(transfer_syntaxes))
+        entity.add_supported_context("1.2.840.10008.1.1")
+        handlers: Any = [(evt.EVT_C_STORE, self._store), (evt.EVT_ACCEPTED, self._accepted)]
+        server: Any = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+        self._server = server
+        self.port: int = server.server_address[1]
+
+    def _accepted(self, event: Any) -> None:
+        self.associations += 1
+        self.callers.append(event.assoc.requestor.ae_title)
+
+    def _store(self, event: Any) -> int:
+        dataset = event.dataset
+        dataset.file_meta = event.file_meta
+        self.received.append(dataset)
+        self.commands.append(event.request)
+        return self.statuses.pop(0) if self.statuses else 0
+
+    def stop(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()

@@ -74,8 +74,8 @@ def test_transfer_syntaxes_follow_patterns_then_switches() -> None:
 def allowed(
     title: str, ip: str, *modalities: KnownModality, check_host: bool = False
 ) -> frozenset[Operation]:
-    rules = AcceptanceRules("HERE", always=ALWAYS, modalities=modalities, check_modality_host=check_host)
-    return permitted(rules, Caller(title, "HERE", ip))
+    rules = AcceptanceRules("HERE", always=ALWAYS, check_modality_host=check_host)
+    return permitted(rules, Caller(title, "HERE", ip), modalities)
 
 
 def test_a_stranger_may_do_what_anybody_may() -> None:

@@ -12,9 +12,7 @@ EXPECTED: dict[type[ArchiveError], int] = {
     DataSetMismatch: 0xA900,
 }
 TEN = [
-    error
-    for error in vars(errors).values()
-    if isinstance(error, type) and issubclass(error, ArchiveError) and error is not ArchiveError
+    error for error in vars(errors).values() if isinstance(error, type) and ArchiveError in error.__bases__
 ]
 
 

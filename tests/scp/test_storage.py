@@ -56,6 +56,10 @@ def data_set(
     return engine.compress(data) + engine.flush()
 
 
+def _nobody(message_id: object, public_id: str) -> None:
+    """Nobody waits for what arrives."""
+
+
 def request(
     payload: Payload | None, syntax: str = SYNTAXES[0], uid: str = UID, sop_class: str = CT
 ) -> Request:
@@ -82,7 +86,7 @@ class Archive:
 def test_an_instance_comes_in_without_a_copy(syntax: str) -> None:
     archive = Archive()
     payload = memoryview(data_set(syntax))
-    assert list(store(archive.receive, request(payload, syntax))) == [Response(0)]
+    assert list(store(archive.receive, _nobody, request(payload, syntax))) == [Response(0)]
     (incoming,) = archive.incoming
     assert incoming.content is payload
     assert incoming.transfer_syntax_uid == syntax
@@ -104,7 +108,7 @@ def spooled(folder: Path, syntax: str, data: bytes) -> SpoolFile:
 def test_a_spooled_instance_comes_in_as_the_file_it_is(tmp_path: Path, syntax: str) -> None:
     archive = Archive()
     file = spooled(tmp_path, syntax, data_set(syntax))
-    assert list(store(archive.receive, request(file, syntax))) == [Response(0)]
+    assert list(store(archive.receive, _nobody, request(file, syntax))) == [Response(0)]
     assert archive.incoming == [
         Incoming(Origin(OriginKind.DICOM_PROTOCOL, "MODALITY", "HOUNSFIELD", "10.0.0.7"), file)
     ]
@@ -130,7 +134,7 @@ def test_another_instance_than_announced_is_refused(
             payload.write(part10_header(changed) + data)
             changed = request(payload, syntax, changed.sop_instance_uid, changed.sop_class_uid)
         with pytest.raises(DataSetMismatch):
-            list(store(archive.receive, changed))
+            list(store(archive.receive, _nobody, changed))
         if isinstance(payload, SpoolFile):
             payload.close()
     assert archive.incoming == []
@@ -139,19 +143,19 @@ def test_another_instance_than_announced_is_refused(
 def test_a_data_set_in_another_syntax_than_agreed_is_still_understood() -> None:
     archive = Archive()
     payload = memoryview(data_set(uids.EXPLICIT_VR_LITTLE_ENDIAN))
-    list(store(archive.receive, request(payload, uids.IMPLICIT_VR_LITTLE_ENDIAN)))
+    list(store(archive.receive, _nobody, request(payload, uids.IMPLICIT_VR_LITTLE_ENDIAN)))
     assert len(archive.incoming) == 1
 
 
 def test_what_lacks_its_uids_is_left_to_the_way_in() -> None:
     archive = Archive()
-    list(store(archive.receive, request(memoryview(data_set(instance=None)))))
+    list(store(archive.receive, _nobody, request(memoryview(data_set(instance=None)))))
     assert len(archive.incoming) == 1
 
 
 def test_no_data_set_is_corrupt() -> None:
     with pytest.raises(Corrupt):
-        list(store(Archive().receive, request(None)))
+        list(store(Archive().receive, _nobody, request(None)))
 
 
 def test_errors_of_the_way_in_pass_to_the_table_of_statuses() -> None:
@@ -172,7 +176,7 @@ def test_extended_negotiation_says_that_all_is_kept() -> None:
 def test_any_bytes_come_in_or_are_an_error_of_ours(data: bytes, syntax: str) -> None:
     archive = Archive()
     try:
-        list(store(archive.receive, request(memoryview(data), syntax)))
+        list(store(archive.receive, _nobody, request(memoryview(data), syntax)))
     except ArchiveError:
         assert archive.incoming == []
 
@@ -187,5 +191,5 @@ def test_real_files_are_what_they_say() -> None:
         archive = Archive()
         syntax = read.file_meta.TransferSyntaxUID
         data = memoryview(whole)[start:]
-        list(store(archive.receive, request(data, syntax, read.SOPInstanceUID, read.SOPClassUID)))
+        list(store(archive.receive, _nobody, request(data, syntax, read.SOPInstanceUID, read.SOPClassUID)))
         assert len(archive.incoming) == 1

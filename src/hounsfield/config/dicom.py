@@ -1,8 +1,22 @@
 """What the DICOM services are told of a configuration, as provider and as user."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ssl import SSLContext
+
+from hounsfield.archive import Archive
 from hounsfield.config import records
 from hounsfield.config.configuration import Configuration
+from hounsfield.hooks import OutgoingFindFilter, OutgoingStoreFilter
 from hounsfield.ingest.receive import Intake
+from hounsfield.net.messages import Operation
+from hounsfield.net.tls import PROTOCOL_VERSIONS, client_context
+from hounsfield.remote.dialing import ScuOptions
+from hounsfield.remote.directory import MODALITIES_PROPERTY, Directory, StoredDirectory
+from hounsfield.remote.modality import Modality, read_modality, write_modality
+from hounsfield.remote.network import Network
+from hounsfield.remote.sender import Shipping
+from hounsfield.scp.acceptance import AcceptanceRules, KnownModality
 from hounsfield.scp.query import QueryOptions
 
 
@@ -17,4 +31,109 @@ def query_options(configuration: Configuration, intake: Intake) -> QueryOptions:
         storage_access=configuration.text("StorageAccessOnFind"),
         main_tags=intake.options.main_tags,
         main_tags_version=intake.main_tags_version,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingFilters:
+    """What may rewrite queries, and keep instances back."""
+
+    find: Sequence[OutgoingFindFilter]
+    store: Sequence[OutgoingStoreFilter]
+
+
+def network(configuration: Configuration, archive: Archive, filters: OutgoingFilters) -> Network:
+    """The other servers, and how they are spoken with."""
+    shipping = Shipping(archive, scu_options(configuration), filters=filters.store)
+    return Network(shipping, _modalities(configuration, archive), filters.find)
+
+
+def _modalities(configuration: Configuration, archive: Archive) -> Directory[Modality]:
+    if not configuration.boolean("DicomModalitiesInDatabase"):
+        return Directory("modality", records.modalities(configuration))
+    return StoredDirectory("modality", archive.database, MODALITIES_PROPERTY, read_modality, write_modality)
+
+
+def scu_options(configuration: Configuration) -> ScuOptions:
+    """The options of us as user of other servers."""
+    server = records.dicom_server(configuration)
+    return ScuOptions(
+        ae_title=server.ae_title,
+        timeout_seconds=configuration.integer("DicomScuTimeout"),
+        maximum_pdu_length=server.maximum_pdu_length,
+        preferred_transfer_syntax=configuration.text("DicomScuPreferredTransferSyntax"),
+        is_transcoding=configuration.boolean("TranscodeDicomProtocol"),
+        lossy_quality=configuration.integer("DicomLossyTranscodingQuality"),
+        default_encoding=configuration.text("DefaultEncoding"),
+        retrieve_method=configuration.text("DicomDefaultRetrieveMethod"),
+        echo_checks_find=configuration.boolean("DicomEchoChecksFind"),
+        is_comparison_strict=server.is_comparison_strict,
+        logs_exports=configuration.boolean("LogExportedResources"),
+        tls=client_tls(configuration),
+    )
+
+
+def client_tls(configuration: Configuration) -> SSLContext | None:
+    """What modalities with `UseDicomTls` are spoken to with; None without certificates."""
+    certificate = configuration.path("DicomTlsCertificate")
+    trusted = configuration.path("DicomTlsTrustedCertificates")
+    if certificate is None and trusted is None:
+        return None
+    return client_context(
+        certificate,
+        configuration.path("DicomTlsPrivateKey"),
+        (trusted,) if trusted else (),
+        minimum_version=PROTOCOL_VERSIONS.get(configuration.integer("DicomTlsMinimumProtocolVersion")),
+        ciphers=configuration.texts("DicomTlsCiphersAccepted"),
+    )
+
+
+def known_modalities(network: Network) -> Sequence[KnownModality]:
+    """What the modalities may ask of us, as they are defined now."""
+    return [known_modality(modality) for modality in network.modalities.all().values()]
+
+
+def known_modality(modality: Modality) -> KnownModality:
+    """What a modality may ask of us."""
+    switches = {
+        Operation.ECHO: modality.allow_echo,
+        Operation.STORE: modality.allow_store,
+        Operation.FIND: modality.allow_find,
+        Operation.FIND_WORKLIST: modality.allow_find_worklist,
+        Operation.MOVE: modality.allow_move,
+        Operation.GET: modality.allow_get,
+        Operation.ACTION: modality.allow_n_action,
+        Operation.EVENT_REPORT: modality.allow_event_report,
+    }
+    permitted = frozenset(operation for operation, is_on in switches.items() if is_on)
+    return KnownModality(modality.ae_title, modality.host, permitted)
+
+
+def always_allowed(configuration: Configuration) -> frozenset[Operation]:
+    """What anybody may do, by the options of the kind `DicomAlwaysAllow...`."""
+    switches = {
+        "DicomAlwaysAllowEcho": Operation.ECHO,
+        "DicomAlwaysAllowStore": Operation.STORE,
+        "DicomAlwaysAllowFind": Operation.FIND,
+        "DicomAlwaysAllowFindWorklist": Operation.FIND_WORKLIST,
+        "DicomAlwaysAllowGet": Operation.GET,
+        "DicomAlwaysAllowMove": Operation.MOVE,
+    }
+    return frozenset(operation for name, operation in switches.items() if configuration.boolean(name))
+
+
+def acceptance_rules(configuration: Configuration) -> AcceptanceRules:
+    """Who may open an association for what, but for the modalities, which change."""
+    options = records.dicom_server(configuration)
+    return AcceptanceRules(
+        ae_title=options.ae_title,
+        check_called_ae_title=options.check_called_ae_title,
+        is_comparison_strict=options.is_comparison_strict,
+        check_modality_host=options.check_modality_host,
+        always=always_allowed(configuration),
+        accepted_transfer_syntaxes=options.accepted_transfer_syntaxes,
+        transfer_syntax_switches=options.transfer_syntax_switches,
+        unknown_sop_class_accepted=options.unknown_sop_class_accepted,
+        accepted_sop_classes=options.accepted_sop_classes,
+        rejected_sop_classes=options.rejected_sop_classes,
     )

@@ -17,12 +17,13 @@ from hounsfield.config.declarations import (
     read_user_content_types,
     read_user_metadata,
 )
-from hounsfield.config.modalities import Modality, read_modality
+from hounsfield.config.modalities import read_modality
 from hounsfield.config.remarks import WELL_KNOWN_ACCOUNTS
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.tags import Tag
 from hounsfield.http.auth import AccessOptions
 from hounsfield.ingest.transcoding import TranscodingOptions
+from hounsfield.remote.modality import Modality
 
 LOOPBACK = ("127.0.0.1",)
 EVERYWHERE = ("0.0.0.0",)

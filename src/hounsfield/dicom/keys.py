@@ -109,14 +109,30 @@ def short_names(keys: Keys) -> dict[str, object]:
     }
 
 
+def simple_names(keys: Keys) -> dict[str, object]:
+    """The keys as JSON in the human format: by keyword."""
+    written: dict[str, object] = {}
+    for tag, value in sorted(keys.items()):
+        creator = _creator(keys, tag)
+        name = lookup.name(tag, creator)
+        written[name] = value if isinstance(value, str) else [simple_names(item) for item in value]
+    return written
+
+
+def _creator(keys: Keys, tag: Tag) -> str | None:
+    """The creator of a private attribute, if the keys name it. PS3.5 7.8.1."""
+    if not tag & 0x10000 or tag & 0xFFFF < 0x1000:
+        return None
+    return text_of(keys, (tag & 0xFFFF0000) | (tag >> 8 & 0xFF)) or None
+
+
 def full_names(keys: Keys) -> dict[str, object]:
     """The keys as JSON in the full format: with name and type."""
     written: dict[str, object] = {}
     for tag, value in sorted(keys.items()):
-        reservation = (tag & 0xFFFF0000) | (tag >> 8 & 0xFF)
-        creator = keys.get(reservation) if tag & 0x10000 and tag & 0xFFFF >= 0x1000 else None
-        entry: dict[str, object] = {"Name": lookup.name(tag, creator if isinstance(creator, str) else None)}
-        if isinstance(creator, str):
+        creator = _creator(keys, tag)
+        entry: dict[str, object] = {"Name": lookup.name(tag, creator)}
+        if creator is not None:
             entry["PrivateCreator"] = creator
         if isinstance(value, str):
             entry |= {"Type": "String", "Value": value}

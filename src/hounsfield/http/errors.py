@@ -3,7 +3,7 @@
 Every class here has a line in `status`; rooms below raise the ten, or their own subclasses of them.
 """
 
-from hounsfield.errors import BadRequest, Conflict, Corrupt, NotFound, Refused, Unsupported
+from hounsfield.errors import BadRequest, Conflict, Corrupt, NotFound, PeerFailure, Refused, Unsupported
 
 
 class NoAnswer(NotFound):
@@ -84,3 +84,11 @@ class CannotStoreInstance(Conflict):
 
 class ProtocolViolation(BadRequest):
     """The client breaks a rule of the protocol."""
+
+
+class NoSopClassOrInstance(Corrupt):
+    """A file does not say which instance of which SOP class it is, so that it cannot be sent."""
+
+
+class NoPresentationContext(PeerFailure):
+    """A modality accepts no presentation context that would be needed."""

@@ -69,6 +69,16 @@ STATUSES: Mapping[type[errors.ArchiveError], Status] = {
     ),
     narrow.CannotStoreInstance: Status(500, 2018, "Cannot store an instance"),
     narrow.ProtocolViolation: Status(500, 9, "Error in the network protocol"),
+    narrow.NoSopClassOrInstance: Status(
+        500,
+        2014,
+        "DicomUserConnection: The C-STORE command failed because of the lack of SOP class or instance",
+    ),
+    narrow.NoPresentationContext: Status(
+        500,
+        2015,
+        "DicomUserConnection: No acceptable presentation context for modality",
+    ),
 }
 
 

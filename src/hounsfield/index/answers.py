@@ -12,6 +12,7 @@ from hounsfield.dicom.tags import Tag
 from hounsfield.index.database import Transaction
 from hounsfield.index.keys import to_key, to_public_id
 from hounsfield.index.pending import TABLES
+from hounsfield.index.resources import below
 
 MOST_AT_ONCE = 500
 """Parameters of one statement, which databases limit."""
@@ -114,9 +115,5 @@ def _compute(tx: Transaction, level: Level, answers: Sequence[Answer], computed:
 
 def child_tags(tx: Transaction, level: Level, row: int, child: Level) -> Iterable[dict[str, str]]:
     """The main DICOM tags of all descendants at a lower level, to be read before the transaction ends."""
-    condition = {1: "patient", 2: "study", 3: "series"}
-    where = f"{condition[level + 1]} = ?"
-    for between in range(level + 1, child):
-        where = f"{condition[between + 1]} IN (SELECT id FROM {TABLES[between]} WHERE {where})"
-    for (text,) in tx.stream(f"SELECT main_tags FROM {TABLES[child]} WHERE {where}", row):
+    for (text,) in tx.stream(f"SELECT main_tags FROM {TABLES[child]} WHERE {below(level, child)}", row):
         yield orjson.loads(text)

@@ -117,11 +117,11 @@ def children(tx: Transaction, level: Level, public_id: str, wanted: Level) -> li
         If there is no such resource.
     """
     row = get_row(tx, level, public_id)
-    sql = f"SELECT public_id FROM {TABLES[wanted]} WHERE {_below(level, wanted)} ORDER BY public_id"
+    sql = f"SELECT public_id FROM {TABLES[wanted]} WHERE {below(level, wanted)} ORDER BY public_id"
     return [to_public_id(found[0]) for found in tx.rows(sql, row)]
 
 
-def _below(level: Level, wanted: Level) -> str:
+def below(level: Level, wanted: Level) -> str:
     """The SQL condition for being a descendant at level `wanted` of the row `?` of `level`."""
     if wanted == level:
         return "id = ?"
@@ -279,7 +279,7 @@ def first_instance(tx: Transaction, level: Level, public_id: str) -> PublicId:
         If there is no such resource.
     """
     row = get_row(tx, level, public_id)
-    sql = f"SELECT public_id FROM instances WHERE {_below(level, Level.INSTANCE)} ORDER BY id LIMIT 1"
+    sql = f"SELECT public_id FROM instances WHERE {below(level, Level.INSTANCE)} ORDER BY id LIMIT 1"
     found = tx.row(sql, row)
     if found is None:
         raise NotFound("No instance below this resource")

@@ -3,11 +3,12 @@
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
+from hounsfield.dicom.part10 import wrap_header
 from hounsfield.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from hounsfield.errors import Corrupt, PeerFailure, TimedOut
+from hounsfield.errors import Corrupt, PeerFailure, StorageFull, TimedOut
 from hounsfield.net.agreement import Agreement, PresentationContext
 from hounsfield.net.association import Association
 from hounsfield.net.buffers import BufferBudget, Payload
@@ -17,6 +18,7 @@ from hounsfield.net.dimse import (
     CommandField,
     CommandSet,
     CommandValue,
+    Status,
 )
 from hounsfield.net.indications import AssociateConfirmed, ReleaseConfirmed, ReleaseIndicated
 from hounsfield.net.items import (
@@ -26,7 +28,7 @@ from hounsfield.net.items import (
     UserIdentity,
     UserInformation,
 )
-from hounsfield.net.messages import is_pending
+from hounsfield.net.messages import Request, Response, is_pending, read_request, response_command
 from hounsfield.net.negotiation import Refusal, read_agreement
 from hounsfield.net.options import AssociationOptions
 from hounsfield.net.pdu import (
@@ -41,6 +43,8 @@ from hounsfield.net.transport import Transport
 from hounsfield.store.spool import Buffer, Spool
 
 VERIFICATION_SOP_CLASS_UID = "1.2.840.10008.1.1"
+_SUB_OPERATIONS = (CommandField.C_STORE_RQ, CommandField.N_EVENT_REPORT_RQ)
+_OUT_OF_RESOURCES = 0xA700
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,10 @@ class Answer:
     command: CommandSet
     payload: Payload | None = None
     """Valid until the next response is asked for."""
+
+
+Perform = Callable[[Request], Response]
+"""Performs a request that the peer makes in the middle of one of ours, such as the C-STORE of a C-GET."""
 
 
 class AssociationRejected(PeerFailure):
@@ -132,12 +140,20 @@ class Requester:
         }
         return self._last(self.request(context.id, command, data_set))
 
+    def number_from(self, message_id: int) -> None:
+        """Give the next request this Message ID, and the following ones those after it."""
+        self._message_id = (message_id - 2) % 0xFFFF + 1
+
     def request(
-        self, context_id: int, command: CommandSet, payload: Buffer | None = None
+        self,
+        context_id: int,
+        command: CommandSet,
+        payload: Buffer | None = None,
+        perform: Perform | None = None,
     ) -> Iterator[Answer]:
         """Send a request and give its responses, the last one being the one that is not pending.
 
-        Message ID and Command Data Set Type are filled in.
+        Message ID and Command Data Set Type are filled in. `perform` does what the peer asks meanwhile.
 
         Raises
         ------
@@ -154,7 +170,7 @@ class Requester:
         }
         self._association.send_message(context_id, complete, payload)
         while True:
-            answer = self._read_answer()
+            answer = self._read_answer(perform)
             yield answer
             if not is_pending(answer.status):
                 return
@@ -186,11 +202,15 @@ class Requester:
         self._association.abort()
         self._association.close(0.1)
 
-    def _read_answer(self) -> Answer:
-        received = self._association.read_command()
-        if received is None:
-            raise PeerFailure("The peer asked for release instead of responding")
-        command = received[1]
+    def _read_answer(self, perform: Perform | None) -> Answer:
+        while True:
+            received = self._association.read_command()
+            if received is None:
+                raise PeerFailure("The peer asked for release instead of responding")
+            context_id, command = received
+            if perform is None or command.get("CommandField") not in _SUB_OPERATIONS:
+                break
+            self._perform(context_id, command, perform)
         payload = None
         if command["CommandDataSetType"] != NO_DATA_SET:
             payload = self._association.read_data_set(bytes)
@@ -199,9 +219,32 @@ class Requester:
             raise Corrupt("A message came that does not respond to our request")
         return Answer(status, command, payload)
 
+    def _perform(self, context_id: int, command: CommandSet, perform: Perform) -> None:
+        context = self.agreement.contexts.get(context_id)
+        if context is None:
+            raise Corrupt(f"A message came on presentation context {context_id}, which was not accepted")
+        request = read_request(command, context, self.agreement)
+        response = Response(Status.PROCESSING_FAILURE)
+        if command["CommandDataSetType"] == NO_DATA_SET:
+            response = perform(request)
+        else:
+            try:
+                payload = self._association.read_data_set(lambda: _part10_header(request))
+            except StorageFull:
+                response = Response(_OUT_OF_RESOURCES)
+            else:
+                response = perform(replace(request, payload=payload))
+        self._association.send_message(context_id, response_command(request, response), response.payload)
+        self._association.drop_data_set()
+
     def _last(self, answers: Iterator[Answer]) -> Answer:
         *_, last = answers
         return last
+
+
+def _part10_header(request: Request) -> bytes:
+    """What makes a file of the data set of a C-STORE. PS3.10 7.1."""
+    return wrap_header(request.sop_class_uid, request.sop_instance_uid, request.context.transfer_syntax)
 
 
 @contextlib.contextmanager

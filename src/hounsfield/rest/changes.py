@@ -31,9 +31,9 @@ def get_changes(door: Door, request: Request) -> Response:
         else:
             page = list_changes(
                 tx,
-                since=_number(request, "since", 0),
-                to=_number(request, "to", -1),
-                limit=0 if is_empty else _number(request, "limit", 100),
+                since=number_argument(request, "since", 0),
+                to=number_argument(request, "to", -1),
+                limit=0 if is_empty else number_argument(request, "limit", 100),
                 types=types,
             )
     written: dict[str, Any] = {
@@ -68,7 +68,7 @@ def _types(text: str) -> tuple[list[ChangeType], bool]:
     return found, bool(names) and not found
 
 
-def _number(request: Request, name: str, default: int) -> int:
+def number_argument(request: Request, name: str, default: int) -> int:
     """A number, or its default for anything that is none."""
     try:
         return unsigned(request.arguments[name]) if name in request.arguments else default

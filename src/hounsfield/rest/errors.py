@@ -10,6 +10,7 @@ from hounsfield.errors import ArchiveError
 from hounsfield.http.errors import (
     BadParameterType,
     CannotOrderSlices,
+    InexistentItem,
     InexistentTag,
     ParameterOutOfRange,
     UnknownDicomTag,
@@ -17,6 +18,8 @@ from hounsfield.http.errors import (
 from hounsfield.http.messages import Request, Response
 from hounsfield.http.routing import Handler
 from hounsfield.imaging.frames import NoSuchFrame
+from hounsfield.remote.directory import UnknownName
+from hounsfield.remote.modality import ImpossibleValue
 from hounsfield.retrieve import series
 
 _NARROWED: tuple[tuple[type[ArchiveError], type[ArchiveError]], ...] = (
@@ -27,7 +30,10 @@ _NARROWED: tuple[tuple[type[ArchiveError], type[ArchiveError]], ...] = (
     (MissingTag, InexistentTag),
     (NoSuchFrame, ParameterOutOfRange),
     (series.CannotOrderSlices, CannotOrderSlices),
+    (ImpossibleValue, ParameterOutOfRange),
+    (UnknownName, InexistentItem),
 )
+_HERE = tuple(here for here, _ in _NARROWED)
 
 
 def translated(handler: Handler) -> Handler:
@@ -37,7 +43,7 @@ def translated(handler: Handler) -> Handler:
     def handle(request: Request) -> Response:
         try:
             return handler(request)
-        except tuple(narrowed for narrowed, _ in _NARROWED) as error:
+        except _HERE as error:
             word = next(there for here, there in _NARROWED if isinstance(error, here))
             raise word(str(error)) from error
 

@@ -13,6 +13,7 @@ from hounsfield.rest import (
     attachments,
     audit_logs,
     changes,
+    exports,
     find,
     frames,
     hierarchy,
@@ -20,7 +21,9 @@ from hounsfield.rest import (
     labels,
     many_tags,
     metadata,
+    modalities,
     modify,
+    queries,
     slices,
     split_merge,
     system,
@@ -30,6 +33,7 @@ from hounsfield.rest import (
 )
 from hounsfield.rest.door import Door, RestOptions
 from hounsfield.rest.errors import translated
+from hounsfield.rest.neighbours import Neighbours
 from hounsfield.retrieve.datasets import BytesCache
 
 _MODULES = (
@@ -46,6 +50,7 @@ _MODULES = (
     attachments,
     audit_logs,
     changes,
+    exports,
     find,
     tools,
     jobs,
@@ -66,13 +71,21 @@ _WRITING = (
 )
 
 
-def extend(host: Host, options: RestOptions) -> None:
+def extend(host: Host, options: RestOptions) -> Door:
     """Add the REST interface to a host."""
     cache = BytesCache(options.cached_answers_bytes)
     workshop = Workshop(host.intake, lossy_quality=options.lossy_quality)
     for kind in (modification_kind(workshop), split_kind(workshop), merge_kind(workshop)):
         host.job_kinds[kind.name] = kind
-    host.routes.extend(routes(Door(host.archive, host.intake, host.uploads, options, cache, host.engine)))
+    door = Door(host.archive, host.intake, host.uploads, options, cache, host.engine)
+    host.routes.extend(routes(door))
+    return door
+
+
+def extend_to_neighbours(host: Host, neighbours: Neighbours, queries_size: int) -> None:
+    """Add the routes about other servers; so many queries are kept."""
+    found = [*modalities.routes(neighbours), *queries.routes(neighbours, queries_size)]
+    host.routes.extend(replace(route, handler=translated(route.handler)) for route in found)
 
 
 def routes(door: Door) -> list[Route]:

@@ -1,6 +1,7 @@
 """The file of an instance, and other attachments."""
 
 import hashlib
+import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,11 @@ from hounsfield.errors import Corrupt, NotFound
 from hounsfield.index.attachments import Attachment, AttachmentType, Compression, find_attachment, set_md5
 from hounsfield.store.area import FileKey
 from hounsfield.store.compression import decompress, decompress_pieces, decompress_start, stored_prefix
+from hounsfield.store.spool import Buffer
 
 _CHUNK = 4 << 20
+_MAPPED = 4 << 20
+"""Bytes from which mapping a file is cheaper than reading it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,27 @@ def read_attachment(archive: Archive, attachment: Attachment) -> bytes:
     """
     data = archive.storage.read(FileKey(attachment.uuid), 0, attachment.stored_size)
     return decompress(data) if attachment.compression == Compression.ZLIB_WITH_SIZE else data
+
+
+def map_attachment(archive: Archive, attachment: Attachment) -> Buffer:
+    """The bytes of an attachment, decompressed; a large file that lies here as it is, is mapped and not read.
+
+    Raises
+    ------
+    NotFound, Corrupt
+        If its file is missing or damaged.
+    """
+    plain = plain_file(archive, attachment) if attachment.size >= _MAPPED else None
+    if plain is None:
+        return read_attachment(archive, attachment)
+    try:
+        with plain.path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError) as error:
+        raise NotFound(f"The file {attachment.uuid} cannot be read") from error
+    if len(mapped) < plain.size:
+        raise Corrupt(f"The file {attachment.uuid} is shorter than it was")
+    return memoryview(mapped)[: plain.size]
 
 
 def stream_attachment(archive: Archive, attachment: Attachment) -> Iterator[bytes]:

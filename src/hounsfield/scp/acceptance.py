@@ -1,7 +1,7 @@
 """Which associations, SOP classes and transfer syntaxes are accepted, by the rules of the configuration."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -49,7 +49,6 @@ class AcceptanceRules:
     is_comparison_strict: bool = False
     check_modality_host: bool = False
     always: frozenset[Operation] = frozenset({Operation.ECHO, Operation.STORE})
-    modalities: tuple[KnownModality, ...] = ()
     accepted_transfer_syntaxes: tuple[str, ...] = ("1.2.840.10008.1.*",)
     transfer_syntax_switches: Mapping[str, bool] = field(default_factory=dict)
     unknown_sop_class_accepted: bool = False
@@ -61,10 +60,12 @@ def policy(
     rules: AcceptanceRules,
     storage: Callable[[Callable[[str], bool]], Service],
     services: Mapping[str, Service] = MappingProxyType({}),
+    modalities: Callable[[], Sequence[KnownModality]] = tuple,
 ) -> Policy:
     """The policy of associations.
 
-    `storage` makes the storage service for a test of transfer syntaxes; `services` are the others, by SOP class UID.
+    `storage` makes the storage service for a test of transfer syntaxes; `services` are the others, by SOP class UID;
+    `modalities` gives those that are known now.
     """
     syntaxes = accepted_transfer_syntaxes(rules)
     storage_service = storage(syntaxes.__contains__)
@@ -83,7 +84,7 @@ def policy(
     return Policy(
         rules.ae_title,
         find_service,
-        lambda caller: permitted(rules, caller),
+        lambda caller: permitted(rules, caller, modalities()),
         check_called_ae_title=rules.check_called_ae_title,
         strict_ae_comparison=rules.is_comparison_strict,
     )
@@ -108,14 +109,16 @@ def accepted_sop_classes(rules: AcceptanceRules) -> frozenset[str]:
     return frozenset(uid for uid in accepted if not _matches(uid, rules.rejected_sop_classes))
 
 
-def permitted(rules: AcceptanceRules, caller: Caller) -> frozenset[Operation]:
+def permitted(
+    rules: AcceptanceRules, caller: Caller, modalities: Sequence[KnownModality]
+) -> frozenset[Operation]:
     """What a caller may do: what anybody may, and what the modality it is may.
 
     If several modalities share its AE title, the one with its address decides, or else all of them must allow.
     """
     same = [
         modality
-        for modality in rules.modalities
+        for modality in modalities
         if is_same_ae_title(modality.ae_title, caller.calling_ae_title, strict=rules.is_comparison_strict)
     ]
     here = [modality for modality in same if modality.host == caller.ip]

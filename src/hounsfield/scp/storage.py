@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+from hounsfield.dicom.levels import Level
 from hounsfield.dicom.part10 import inflate, read_head, wrap_header
 from hounsfield.dicom.scan import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, scan
 from hounsfield.dicom.tags import SOP_CLASS_UID, SOP_INSTANCE_UID
@@ -22,6 +23,8 @@ from hounsfield.store.spool import SpoolFile
 
 Receive = Callable[[Incoming], Receipt]
 """The way in, with all it needs already bound."""
+Arrived = Callable[[object, str], None]
+"""Told the Message ID of a C-MOVE, and the public id of an instance that came because of it."""
 
 _BEGINNING = 4096
 """The SOP UIDs are among the first elements of a data set."""
@@ -30,11 +33,17 @@ _FULL_SUPPORT = bytes((2, 0, 0, 0, 0, 0))
 """Level 2, no digital signature support claimed, no coercion. PS3.4 Table B.3-1."""
 
 
-def storage_service(receive: Receive, accepts_transfer_syntax: Callable[[str], bool]) -> Service:
-    """The service for any storage SOP class."""
+def _nobody_waits(message_id: object, public_id: str) -> None:
+    """What happens to an instance that was moved here, when nobody asked for it."""
+
+
+def storage_service(
+    receive: Receive, accepts_transfer_syntax: Callable[[str], bool], *, arrived: Arrived = _nobody_waits
+) -> Service:
+    """The service for any storage SOP class; `arrived` is told of what comes because of a C-MOVE."""
     return Service(
         {CommandField.C_STORE_RQ: Operation.STORE},
-        partial(store, receive),
+        partial(store, receive, arrived),
         accepts_transfer_syntax,
         accepts_scp_role=True,
         spool_prefix=part10_header,
@@ -53,7 +62,7 @@ def part10_header(request: Request) -> bytes:
     return wrap_header(request.sop_class_uid, request.sop_instance_uid, request.context.transfer_syntax)
 
 
-def store(receive: Receive, request: Request) -> Responses:
+def store(receive: Receive, arrived: Arrived, request: Request) -> Responses:
     """Hand an instance to the way in; it is safely stored when the response leaves.
 
     Raises
@@ -68,7 +77,9 @@ def store(receive: Receive, request: Request) -> Responses:
     if request.payload is None:
         raise Corrupt(f"C-STORE of {request.sop_instance_uid} without a data set")
     check_uids(request)
-    receive(incoming(request))
+    receipt = receive(incoming(request))
+    if (originator := request.command.get("MoveOriginatorMessageID")) is not None:
+        arrived(originator, receipt.identifiers.public_id(Level.INSTANCE))
     yield Response(Status.SUCCESS)
 
 

@@ -191,8 +191,6 @@ QUERIES = Section(
             100,
             "Number of queries to remember.",
             minimum=1,
-            effect=Effect.IGNORED,
-            reason="other servers are not queried yet",
         ),
         Option(
             "StorageCommitmentReportsSize",

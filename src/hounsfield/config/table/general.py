@@ -170,8 +170,6 @@ STORAGE = Section(
             Kind.BOOLEAN,
             False,
             "Keep a list of what was sent to others, in `/exports`.",
-            effect=Effect.IGNORED,
-            reason="nothing is sent to others yet",
         ),
     ),
 )

@@ -1,0 +1,40 @@
+"""The resources a job works on, as parameters and as instances."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from hounsfield.dicom.identifiers import PublicId
+from hounsfield.dicom.levels import Level
+from hounsfield.errors import NotFound
+from hounsfield.index.database import Transaction
+from hounsfield.index.resources import find_level
+from hounsfield.index.sending import instances_in_order
+
+_LEVELS = {level.word: level for level in Level}
+
+
+def name_resources(tx: Transaction, public_ids: Iterable[str]) -> list[dict[str, str]]:
+    """`[{"ID", "Type"}]` of the ids, in order of ids and each once.
+
+    Raises
+    ------
+    NotFound
+        If one does not exist.
+    """
+    named = []
+    for public_id in sorted(set(public_ids)):
+        level = find_level(tx, public_id)
+        if level is None:
+            raise NotFound(f"No such resource: {public_id}")
+        named.append({"ID": public_id, "Type": level.word})
+    return named
+
+
+def instances_of(tx: Transaction, resources: Sequence[Mapping[str, str]]) -> list[PublicId]:
+    """All instances of the resources, each once, in an order that does not change; what is gone is left out."""
+    found: dict[PublicId, None] = {}
+    for resource in resources:
+        try:
+            found.update(dict.fromkeys(instances_in_order(tx, _LEVELS[resource["Type"]], resource["ID"])))
+        except NotFound:
+            continue
+    return list(found)

@@ -1,0 +1,172 @@
+"""Jobs `DicomModalityStore`: sending resources to a modality by C-STORE."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from hounsfield.dicom.identifiers import PublicId
+from hounsfield.errors import ArchiveError, PeerFailure
+from hounsfield.index.sending import StoredInstance, load_to_send
+from hounsfield.jobs.kinds import JobKind, JobRun
+from hounsfield.jobs.resources import instances_of
+from hounsfield.net.dimse import CommandValue
+from hounsfield.remote.dialing import DimseFailure
+from hounsfield.remote.modality import Modality, read_modality, write_modality
+from hounsfield.remote.network import Network
+from hounsfield.remote.sender import Sender, is_success
+
+STORE_SCU = "DicomModalityStore"
+_AHEAD = 200
+_PAGE = 500
+
+
+def store_scu_kind(network: Network) -> JobKind:
+    """The kind of job."""
+    return JobKind(STORE_SCU, partial(run_store, network))
+
+
+def store_parameters(
+    modality: Modality,
+    ae_title: str,
+    resources: Sequence[dict[str, str]],
+    *,
+    timeout_seconds: float | None = None,
+    originator: tuple[str, int] | None = None,
+    commitment_uid: str | None = None,
+) -> dict[str, object]:
+    """The parameters of a job. `originator` is who asked for a C-MOVE, and under which Message ID."""
+    parameters: dict[str, object] = {
+        "Modality": modality_parameter(modality),
+        "LocalAet": ae_title,
+        "Resources": list(resources),
+    }
+    if timeout_seconds is not None:
+        parameters["Timeout"] = timeout_seconds
+    if originator is not None:
+        parameters["MoveOriginatorAET"], parameters["MoveOriginatorID"] = originator
+    if commitment_uid is not None:
+        parameters["StorageCommitmentTransactionUID"] = commitment_uid
+    return parameters
+
+
+def modality_parameter(modality: Modality) -> dict[str, object]:
+    """A modality as a job remembers it, whatever becomes of its definition meanwhile."""
+    return {"Name": modality.name, **write_modality(modality)}
+
+
+def modality_of(parameters: dict[str, object]) -> Modality:
+    """The modality that a job remembers."""
+    value: Any = parameters["Modality"]
+    return read_modality(value["Name"], value)
+
+
+def run_store(network: Network, run: JobRun) -> Iterator[None]:
+    """Send one instance after the other; a permissive job counts those that fail.
+
+    Raises
+    ------
+    ArchiveError
+        As `Sender.send`; DimseFailure if the modality refuses an instance.
+    """
+    parameters: dict[str, Any] = run.parameters
+    resources = parameters["Resources"]
+    with network.archive.database.read() as tx:
+        instances = instances_of(tx, resources)
+    work = _Work(run, instances)
+    work.describe(parameters)
+    elements: dict[str, CommandValue] = {}
+    if "MoveOriginatorAET" in parameters:
+        elements["MoveOriginatorApplicationEntityTitle"] = parameters["MoveOriginatorAET"]
+        elements["MoveOriginatorMessageID"] = parameters["MoveOriginatorID"]
+    sender = Sender(
+        network.shipping,
+        modality_of(parameters),
+        calling_ae_title=parameters["LocalAet"],
+        timeout_seconds=parameters.get("Timeout"),
+    )
+    with sender:
+        for page in work.pages():
+            with network.archive.database.read() as tx:
+                ready = load_to_send(tx, page)
+            places = {instance.public_id: place for place, instance in enumerate(ready)}
+            for public_id in page:
+                yield
+                place = places.get(public_id)
+                if place is not None:
+                    work.send(sender, ready[place], ready[place + 1 : place + _AHEAD], elements)
+                work.advance()
+
+
+@dataclass(slots=True)
+class _Work:
+    """How far a job is."""
+
+    run: JobRun
+    instances: Sequence[PublicId]
+    is_peer_gone: bool = False
+
+    @property
+    def position(self) -> int:
+        """How many instances are dealt with."""
+        value = self.run.state.get("Position", 0)
+        return value if isinstance(value, int) else 0
+
+    def describe(self, parameters: dict[str, Any]) -> None:
+        """Say in the content what is to be done."""
+        content = self.run.content
+        content["InstancesCount"] = len(self.instances)
+        content.setdefault("FailedInstancesCount", self.run.state.get("Failed", 0))
+        content["LocalAet"] = parameters["LocalAet"]
+        content["RemoteAet"] = parameters["Modality"]["AET"]
+        if parameters["Resources"]:
+            content["Resources"] = parameters["Resources"]
+            content["ParentResources"] = sorted(resource["ID"] for resource in parameters["Resources"])
+        for key in ("MoveOriginatorAET", "MoveOriginatorID", "StorageCommitmentTransactionUID"):
+            if key in parameters:
+                content[key] = parameters[key]
+
+    def pages(self) -> Iterator[Sequence[PublicId]]:
+        """What is still to be sent, some at a time."""
+        for start in range(self.position, len(self.instances), _PAGE):
+            yield self.instances[start : start + _PAGE]
+
+    def advance(self) -> None:
+        """One more is dealt with."""
+        self.run.state["Position"] = self.position + 1
+        self.run.progress = self.position / max(len(self.instances), 1)
+
+    def send(
+        self,
+        sender: Sender,
+        instance: StoredInstance,
+        coming: Sequence[StoredInstance],
+        elements: dict[str, CommandValue],
+    ) -> None:
+        """Send one; if the job is permissive, a failure is counted. Who cannot be reached once is not tried again."""
+        if self.is_peer_gone:
+            self._count_failure()
+            return
+        try:
+            status = sender.send(instance, coming, elements)
+            if status is not None and not is_success(status):
+                raise DimseFailure("C-STORE", sender.modality.ae_title, status)
+        except ArchiveError as error:
+            if isinstance(error, DimseFailure):
+                self.run.error_payload = dimse_payload(error)
+            if not self.run.is_permissive:
+                raise
+            self.is_peer_gone = isinstance(error, PeerFailure) and not sender.is_open
+            self._count_failure()
+
+    def _count_failure(self) -> None:
+        failed = self.run.state.get("Failed", 0)
+        self.run.state["Failed"] = self.run.content["FailedInstancesCount"] = (
+            failed + 1 if isinstance(failed, int) else 1
+        )
+
+
+def dimse_payload(error: ArchiveError) -> dict[str, object]:
+    """What is told beside the error of a job that spoke DICOM."""
+    status = error.status if isinstance(error, DimseFailure) else 0
+    return {"Type": "Dimse", "Content": {"DimseErrorStatus": status}}

@@ -1,0 +1,32 @@
+"""What jobs and doors need to speak with other servers, in one record."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from hounsfield.archive import Archive
+from hounsfield.hooks import OutgoingFindFilter
+from hounsfield.remote.arrivals import Arrivals
+from hounsfield.remote.dialing import ScuOptions
+from hounsfield.remote.directory import Directory
+from hounsfield.remote.modality import Modality
+from hounsfield.remote.sender import Shipping
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The other servers, and how they are spoken with."""
+
+    shipping: Shipping
+    modalities: Directory[Modality]
+    find_filters: Sequence[OutgoingFindFilter] = ()
+    arrivals: Arrivals = field(default_factory=Arrivals)
+
+    @property
+    def archive(self) -> Archive:
+        """What is sent from."""
+        return self.shipping.archive
+
+    @property
+    def options(self) -> ScuOptions:
+        """The options of us as user."""
+        return self.shipping.options
