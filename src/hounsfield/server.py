@@ -6,10 +6,11 @@ finished, then the threads, then what they work on.
 
 import gc
 import logging
+import select
 import signal
+import socket
 import ssl
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -325,25 +326,37 @@ def _announce(configuration: Configuration, running: Running) -> None:
 
 
 class _Wish:
-    """What a signal asked for."""
+    """What a signal asked for.
+
+    It is waited for on a socket that the system's own handler writes to. An `Event` would not do: a signal that comes
+    just before the wait begins would not end it, and a handler must not take the lock that the wait may hold.
+    """
 
     def __init__(self) -> None:
         self.is_restart = False
-        self._is_made = threading.Event()
+        self.is_made = False
+        self._reader, self.writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self.writer.setblocking(False)
 
     def make(self, *, restart: bool) -> None:
         """Ask for the end of this run."""
         self.is_restart = restart
-        self._is_made.set()
+        self.is_made = True
+        with suppress(BlockingIOError):  # Full: it is readable already.
+            self.writer.send(b"!")
 
     def wait(self) -> None:
         """Wait until something is asked for."""
-        self._is_made.wait()
+        while not self.is_made:
+            select.select([self._reader], [], [])
+            with suppress(BlockingIOError):
+                self._reader.recv(4096)
 
-    @property
-    def is_made(self) -> bool:
-        """Whether something was asked for."""
-        return self._is_made.is_set()
+    def close(self) -> None:
+        """Release the sockets."""
+        self._reader.close()
+        self.writer.close()
 
 
 @contextmanager
@@ -366,8 +379,11 @@ def _signals(wish: _Wish) -> Iterator[None]:
     if sys.platform != "win32":
         handlers[signal.SIGHUP] = restart
     previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    woken = signal.set_wakeup_fd(wish.writer.fileno(), warn_on_full_buffer=False)
     try:
         yield
     finally:
+        signal.set_wakeup_fd(woken)
         for number, handler in previous.items():
             signal.signal(number, handler)
+        wish.close()
