@@ -14,7 +14,7 @@ from hounsfield.jobs.retrieval import Retrieval, level_of
 from hounsfield.jobs.store_scu import modality_of
 from hounsfield.net.dimse import Status
 from hounsfield.net.messages import Request, Response, is_pending
-from hounsfield.remote.dialing import DimseFailure
+from hounsfield.remote.dialing import dimse_failure
 from hounsfield.remote.modality import Modality
 from hounsfield.remote.network import Network
 from hounsfield.remote.retriever import Caller, get, storage_classes
@@ -56,7 +56,7 @@ def run_get(network: Network, intake: Intake, run: JobRun) -> Iterator[None]:
                     run.progress = (done + progress.done) / len(retrieval.queries)
                     yield
                 elif progress.status not in _SUCCESSES:
-                    raise DimseFailure("C-GET", modality.ae_title, progress.status)
+                    raise dimse_failure("C-GET", modality.ae_title, progress.status)
                 else:
                     final = progress.status
         except ArchiveError as error:

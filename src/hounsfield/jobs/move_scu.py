@@ -9,7 +9,7 @@ from hounsfield.jobs.kinds import JobKind, JobRun
 from hounsfield.jobs.retrieval import Retrieval, level_of
 from hounsfield.jobs.store_scu import modality_of
 from hounsfield.net.messages import is_pending
-from hounsfield.remote.dialing import DimseFailure
+from hounsfield.remote.dialing import dimse_failure
 from hounsfield.remote.network import Network
 from hounsfield.remote.retriever import Caller, move
 
@@ -47,7 +47,7 @@ def run_move(network: Network, run: JobRun) -> Iterator[None]:
                         run.progress = (done + progress.done) / len(retrieval.queries)
                         yield
                     elif progress.status not in _SUCCESSES:
-                        raise DimseFailure("C-MOVE", modality.ae_title, progress.status)
+                        raise dimse_failure("C-MOVE", modality.ae_title, progress.status)
                     else:
                         final = progress.status
             except ArchiveError as error:

@@ -11,7 +11,7 @@ from hounsfield.index.sending import StoredInstance, load_to_send
 from hounsfield.jobs.kinds import JobKind, JobRun
 from hounsfield.jobs.resources import instances_of
 from hounsfield.net.dimse import CommandValue
-from hounsfield.remote.dialing import DimseFailure
+from hounsfield.remote.dialing import DimseFailure, dimse_failure
 from hounsfield.remote.modality import Modality, read_modality, write_modality
 from hounsfield.remote.network import Network
 from hounsfield.remote.sender import Sender, is_success
@@ -150,7 +150,7 @@ class _Work:
         try:
             status = sender.send(instance, coming, elements)
             if status is not None and not is_success(status):
-                raise DimseFailure("C-STORE", sender.modality.ae_title, status)
+                raise dimse_failure("C-STORE", sender.modality.ae_title, status)
         except ArchiveError as error:
             if isinstance(error, DimseFailure):
                 self.run.error_payload = dimse_payload(error)

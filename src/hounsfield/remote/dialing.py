@@ -37,13 +37,16 @@ class ScuOptions:
 class DimseFailure(PeerFailure):
     """A modality answered a request with a status that says it failed."""
 
-    def __init__(self, service: str, ae_title: str, status: int) -> None:
-        reason = _REASONS.get(status)
-        super().__init__(
-            f'{service} SCU to AET "{ae_title}" has failed with DIMSE status 0x{status:04X}'
-            + (f" ({reason})" if reason else "")
-        )
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
         self.status = status
+
+
+def dimse_failure(service: str, ae_title: str, status: int) -> DimseFailure:
+    """The failure that a status of a service means."""
+    reason = _REASONS.get(status)
+    told = f'{service} SCU to AET "{ae_title}" has failed with DIMSE status 0x{status:04X}'
+    return DimseFailure(f"{told} ({reason})" if reason else told, status)
 
 
 _REASONS = {

@@ -21,7 +21,13 @@ from hounsfield.hooks import OutgoingFindFilter
 from hounsfield.net.dimse import CommandField, CommandValue
 from hounsfield.net.messages import is_pending
 from hounsfield.net.scu import Proposal, Requester
-from hounsfield.remote.dialing import DimseFailure, ScuOptions, associated, context_of, local_ae_title
+from hounsfield.remote.dialing import (
+    ScuOptions,
+    associated,
+    context_of,
+    dimse_failure,
+    local_ae_title,
+)
 from hounsfield.remote.modality import Modality
 from hounsfield.store.spool import SpoolFile
 
@@ -193,7 +199,7 @@ def _exchange(
             data = answer.payload.view() if isinstance(answer.payload, SpoolFile) else answer.payload
             found.append(read_keys(data, context.transfer_syntax, options.default_encoding))
         elif answer.status not in (0x0000, 0xFE00):
-            raise DimseFailure("C-FIND", requester.agreement.caller.called_ae_title, answer.status)
+            raise dimse_failure("C-FIND", requester.agreement.caller.called_ae_title, answer.status)
     return found
 
 

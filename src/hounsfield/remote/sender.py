@@ -28,10 +28,10 @@ from hounsfield.net.agreement import PresentationContext
 from hounsfield.net.dimse import CommandSet
 from hounsfield.net.scu import Proposal, Requester, open_association
 from hounsfield.remote.dialing import (
-    DimseFailure,
     ScuOptions,
     association_options,
     calling,
+    dimse_failure,
     local_ae_title,
     node_of,
 )
@@ -169,7 +169,7 @@ class Sender:
         parcel = self._pack(instance, file, ())
         status = self._store(parcel, instance, (), None)
         if not is_success(status):
-            raise DimseFailure("C-STORE", self.modality.ae_title, status)
+            raise dimse_failure("C-STORE", self.modality.ae_title, status)
         return parcel.sop_class_uid, parcel.sop_instance_uid
 
     def _passes(self, file: Buffer) -> bool:
