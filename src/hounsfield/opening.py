@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hounsfield.archive import Archive
 from hounsfield.config import records
 from hounsfield.config.configuration import Configuration
-from hounsfield.config.postgres import read_postgres
+from hounsfield.config.postgres import is_in_postgres, read_postgres
 from hounsfield.config.system import server_identifier
 from hounsfield.events import EventBus
 from hounsfield.index.database import Database
@@ -42,7 +42,11 @@ def opened(configuration: Configuration) -> Iterator[Opened]:
     for folder in (general.storage_folder, general.index_folder):
         make_folder(folder, sync=True)
     node = server_identifier(configuration)
-    postgres = read_postgres(configuration.mapping("PostgreSQL"), node)
+    postgres = (
+        read_postgres(configuration.mapping("PostgreSQL"), node)
+        if is_in_postgres(configuration.given)
+        else None
+    )
     is_shared = postgres is not None and not postgres.is_locked
     database: Database = (
         SqliteDatabase(general.index_folder / "hounsfield.db")

@@ -5,6 +5,7 @@ import pytest
 
 from hounsfield.config.configuration import Configuration, has_changed, load
 from hounsfield.config.lenient_json import Json
+from hounsfield.config.postgres import is_in_postgres
 from hounsfield.config.refusal import ConfigurationRefused
 from hounsfield.config.sources import Origin
 
@@ -170,3 +171,32 @@ def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
     assert has_changed(configuration)
     (tmp_path / "c.json").write_text("{")
     assert has_changed(configuration)
+
+
+_ENABLED: Json = {"EnableIndex": True}
+
+
+@pytest.mark.parametrize(
+    ("values", "is_in"),
+    [
+        ({}, False),
+        ({"PostgreSQL": {"EnableIndex": False}}, False),
+        ({"PostgreSQL": _ENABLED}, True),
+        ({"PostgreSQL": _ENABLED, "MySQL": {"EnableIndex": False}}, True),
+        ({"PostgreSQL": _ENABLED, "MySQL": _ENABLED}, False),
+        ({"PostgreSQL": _ENABLED, "Odbc": _ENABLED, "Plugins": ["/p/libOrthancPostgreSQLIndex.so"]}, True),
+    ],
+)
+def test_of_several_databases_the_plugin_that_is_named_is_meant(
+    tmp_path: Path, values: dict[str, Json], is_in: bool
+) -> None:
+    loaded = _load(tmp_path, values)
+    assert is_in_postgres(loaded.given) is is_in
+    is_told = any("kept in SQLite" in warning for warning in loaded.warnings)
+    assert is_told is (not is_in and values.get("PostgreSQL") == _ENABLED)
+
+
+def test_files_in_another_database_are_no_reason_to_stop_where_it_is_not_used(tmp_path: Path) -> None:
+    both: dict[str, Json] = {"PostgreSQL": {"EnableIndex": True, "EnableStorage": True}}
+    assert _codes(tmp_path, both) == [2]
+    assert _load(tmp_path, {**both, "MySQL": _ENABLED}).warnings

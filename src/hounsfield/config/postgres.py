@@ -10,7 +10,39 @@ from hounsfield.config.refusal import Refusal
 from hounsfield.config.table.database import POSTGRES_MEMBERS
 from hounsfield.index.options import PostgresOptions
 
+_OTHERS = ("MySQL", "Odbc")
 _MEMBERS = {member.name: member for member in POSTGRES_MEMBERS}
+
+
+def is_in_postgres(given: Mapping[str, Json]) -> bool:
+    """Whether the index is in PostgreSQL.
+
+    Orthanc's samples enable every database at once, and the plugin that is loaded decides. So where another
+    database is enabled too, `Plugins` must name PostgreSQL.
+    """
+    section = given.get("PostgreSQL")
+    if not isinstance(section, dict) or section.get("EnableIndex") is not True:
+        return False
+    return _names_postgres(given.get("Plugins")) or not any(_enables(given.get(name)) for name in _OTHERS)
+
+
+def _enables(section: Json) -> bool:
+    return isinstance(section, dict) and section.get("EnableIndex") is True
+
+
+def _names_postgres(plugins: Json) -> bool:
+    return isinstance(plugins, list) and any("postgresql" in str(path).lower() for path in plugins)
+
+
+def ambiguity(given: Mapping[str, Json]) -> Iterator[str]:
+    """A warning where several databases are enabled, and none is meant."""
+    section = given.get("PostgreSQL")
+    if _enables(section) and not is_in_postgres(given):
+        others = " and ".join(name for name in _OTHERS if _enables(given.get(name)))
+        yield (
+            f'The index is kept in SQLite: both "PostgreSQL" and {others} are enabled. To use PostgreSQL, remove '
+            'the other sections, or name OrthancPostgreSQLIndex in "Plugins"'
+        )
 
 
 def check_postgres(given: Mapping[str, Json]) -> Iterator[Refusal]:
@@ -22,7 +54,7 @@ def check_postgres(given: Mapping[str, Json]) -> Iterator[Refusal]:
         found = check(replace(member, name=f"PostgreSQL.{name}"), section[name]) if name in section else None
         if found is not None:
             yield found
-    if section.get("EnableStorage") is True:
+    if section.get("EnableStorage") is True and is_in_postgres(given):
         yield Refusal(
             2,
             'Files cannot be kept in PostgreSQL: set "EnableStorage" to false; they are kept in "StorageDirectory"',
@@ -40,8 +72,8 @@ def unknown_members(given: Mapping[str, Json]) -> Iterator[str]:
             )
 
 
-def read_postgres(section: Mapping[str, Json], node: str) -> PostgresOptions | None:
-    """How to reach the index in PostgreSQL; None if it is not there."""
+def read_postgres(section: Mapping[str, Json], node: str) -> PostgresOptions:
+    """How to reach the index in PostgreSQL."""
 
     def get(name: str) -> Json:
         return section.get(name, _MEMBERS[name].default)
@@ -53,8 +85,6 @@ def read_postgres(section: Mapping[str, Json], node: str) -> PostgresOptions | N
         value = get(name)
         return value if isinstance(value, int) else 0
 
-    if get("EnableIndex") is not True:
-        return None
     return PostgresOptions(
         host=text("Host"),
         port=number("Port"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from hounsfield.config.lenient_json import Json
 from hounsfield.config.option import Effect
 from hounsfield.config.options import OPTIONS, PLUGIN_SECTIONS
-from hounsfield.config.postgres import unknown_members
+from hounsfield.config.postgres import ambiguity, unknown_members
 
 # Printed in Orthanc's documentation and samples.
 WELL_KNOWN_ACCOUNTS = {("orthanc", "orthanc"), ("alice", "alicePassword"), ("alice", "orthanctest")}
@@ -24,6 +24,7 @@ def remarks(given: Mapping[str, Json]) -> Iterator[str]:
     yield from _access(given)
     yield from _storage(given)
     yield from unknown_members(given)
+    yield from ambiguity(given)
 
 
 def _without_effect(name: str, value: Json) -> Iterator[str]:

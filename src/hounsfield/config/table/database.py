@@ -7,7 +7,13 @@ from hounsfield.config.option import Effect, Kind, Option, Section
 _NOT_NEEDED = "there are no tables of this kind"
 
 POSTGRES_MEMBERS: tuple[Option, ...] = (
-    Option("EnableIndex", Kind.BOOLEAN, False, "keep the index in PostgreSQL instead of SQLite"),
+    Option(
+        "EnableIndex",
+        Kind.BOOLEAN,
+        False,
+        "keep the index in PostgreSQL instead of SQLite; where MySQL or Odbc are enabled too, only if Plugins names "
+        "OrthancPostgreSQLIndex",
+    ),
     Option(
         "EnableStorage",
         Kind.BOOLEAN,
