@@ -1,40 +1,22 @@
-"""Resources as a ZIP archive, made while it is sent: memory holds one piece of one file at a time."""
+"""What goes into an archive: the files below some resources, and the paths that people find them under."""
 
 import re
-import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from io import RawIOBase
 
 from hounsfield.archive import Archive
 from hounsfield.dicom.identifiers import PublicId
 from hounsfield.dicom.levels import Level
 from hounsfield.errors import NotFound
+from hounsfield.index.attachments import Attachment
 from hounsfield.index.database import Transaction
-from hounsfield.index.resources import Part, Resource, children, load
-from hounsfield.retrieve.files import find_dicom, stream_attachment
+from hounsfield.index.resources import Part, Resource, ancestor, children, find_row, load
+from hounsfield.index.series_files import InstanceFile, series_files, series_size
 
-_COMMENT = b"Created by Hounsfield"
-_UNFIT = re.compile(r"[\x00-\x20:*?\"<>|/\\]+")
+_UNFIT = re.compile(r"[\x00-\x20\x7f:*?\"<>|/\\]+")
 _PATIENT_NAME, _PATIENT_ID = "0010,0010", "0010,0020"
 _ACCESSION_NUMBER, _STUDY_DESCRIPTION = "0008,0050", "0008,1030"
 _SERIES_NUMBER, _MODALITY, _SERIES_DESCRIPTION = "0020,0011", "0008,0060", "0008,103e"
-
-
-@dataclass(slots=True)
-class _Folder:
-    """Names that are taken in a folder."""
-
-    taken: set[str] = field(default_factory=set)
-
-    def take(self, name: str) -> str:
-        """The name, or with `-2`, `-3`... the first that is free."""
-        number, candidate = 1, name
-        while candidate in self.taken:
-            number += 1
-            candidate = f"{name}-{number}"
-        self.taken.add(candidate)
-        return candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,108 +24,173 @@ class Member:
     """A file of an archive."""
 
     path: str
-    instance: PublicId
+    public_id: PublicId
+    transfer_syntax_uid: str
+    attachment: Attachment
 
 
-def plan(archive: Archive, level: Level, public_id: str) -> list[Member]:
-    """The files of a resource and their paths, as Orthanc names them.
+@dataclass(frozen=True, slots=True)
+class SeriesPlan:
+    """A series in an archive: its folder, and its instances if not all are wanted."""
+
+    public_id: PublicId
+    folder: str
+    prefix: str
+    only: frozenset[PublicId] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What goes into an archive; `size` is that of all files in bytes."""
+
+    series: tuple[SeriesPlan, ...]
+    count: int
+    size: int
+
+
+@dataclass(slots=True)
+class _Folder:
+    """Names that are taken in a folder, and who took them."""
+
+    taken: dict[str, str] = field(default_factory=dict)
+
+    def take(self, name: str, owner: str) -> str:
+        """The name, or with `-2`, `-3`... the first that is free or the owner's already."""
+        number, candidate = 1, name
+        # Many file systems do not tell small letters from capitals.
+        while self.taken.setdefault(candidate.lower(), owner) != owner:
+            number += 1
+            candidate = f"{name}-{number}"
+        return candidate
+
+
+def plan(archive: Archive, resources: Iterable[tuple[Level, str]], *, is_utf8: bool = False) -> Plan:
+    """The series of some resources, each once, and their folders as Orthanc names them.
 
     Raises
     ------
     NotFound
-        If there is no such resource.
+        If one of the resources does not exist.
     """
     with archive.database.read() as tx:
-        folders = _Folder()
-        if level == Level.SERIES:
-            return _plan_series(tx, public_id, folders)
-        studies = children(tx, level, public_id, Level.STUDY)
-        return [member for study in studies for member in _plan_study(tx, study, folders)]
+        chosen = _choose(tx, resources)
+        folders = _Folders(is_utf8)
+        found, count, size = [], 0, 0
+        for public_id in _in_order(tx, chosen):
+            (series,) = _load(tx, Level.SERIES, public_id)
+            only = chosen[public_id]
+            more, larger = _extent(tx, series.row, only)
+            count, size = count + more, size + larger
+            found.append(SeriesPlan(public_id, folders.of_series(tx, series), _prefix(series), _frozen(only)))
+    return Plan(tuple(found), count, size)
 
 
-def stream(archive: Archive, members: Sequence[Member]) -> Iterator[bytes]:
-    """The bytes of the archive; an instance that was deleted meanwhile is left out."""
-    sink = _Sink()
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED, allowZip64=True) as opened:
-        opened.comment = _COMMENT
-        for member in members:
-            try:
-                attachment = find_dicom(archive, member.instance)
-            except NotFound:
-                continue
-            entry = zipfile.ZipInfo(member.path)
-            entry.file_size = attachment.size
-            with opened.open(entry, "w", force_zip64=attachment.size >= 1 << 31) as target:
-                for piece in stream_attachment(archive, attachment):
-                    target.write(piece)
-                    yield sink.drain()
-            yield sink.drain()
-    yield sink.drain()
+def members(archive: Archive, planned: Plan) -> Iterator[Member]:
+    """The files of a plan, one series after the other; what was deleted meanwhile is left out."""
+    for series in planned.series:
+        with archive.database.read() as tx:
+            row = find_row(tx, Level.SERIES, series.public_id)
+            files = series_files(tx, row) if row is not None else []
+        yield from _named(series, files)
 
 
-class _Sink(RawIOBase):
-    """A file that cannot be rewound; what was written is taken out again."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: bytes) -> int:  # type: ignore[override]
-        self._pieces.append(bytes(data))
-        return len(data)
-
-    def drain(self) -> bytes:
-        """What was written since the last time."""
-        data = b"".join(self._pieces)
-        self._pieces.clear()
-        return data
-
-
-def _plan_study(tx: Transaction, public_id: str, folders: _Folder) -> list[Member]:
-    (study,) = _load(tx, Level.STUDY, public_id)
-    patient_tags, tags = study.patient_main_tags, study.main_tags
-    patient = _name([patient_tags.get(tag, "") for tag in (_PATIENT_ID, _PATIENT_NAME)], "Unknown Patient")
-    name = _name([tags.get(tag, "") for tag in (_ACCESSION_NUMBER, _STUDY_DESCRIPTION)], "Unknown Study")
-    path = folders.take(f"{patient}/{name}")
-    inside = _Folder()
-    return [
-        Member(f"{path}/{member.path}", member.instance)
-        for series in children(tx, Level.STUDY, public_id, Level.SERIES)
-        for member in _plan_series(tx, series, inside)
-    ]
-
-
-def _plan_series(tx: Transaction, public_id: str, folders: _Folder) -> list[Member]:
-    (series,) = _load(tx, Level.SERIES, public_id)
-    tags = series.main_tags
-    parts = [tags.get(tag, "") for tag in (_SERIES_NUMBER, _MODALITY, _SERIES_DESCRIPTION)]
-    name = folders.take(_name(parts, "Unknown Series"))
-    prefix = re.sub(r"[^A-Za-z0-9]", "", tags.get(_MODALITY, ""))[:2].upper()
-    instances = load(
-        tx, Level.INSTANCE, children(tx, Level.SERIES, public_id, Level.INSTANCE), {Part.CHILDREN}
-    )
-    indexes = [instance.index_in_series for instance in instances]
+def _named(series: SeriesPlan, files: Sequence[InstanceFile]) -> Iterator[Member]:
+    """Name files by their index in the series, or by counting if two have the same or one has none."""
+    indexes = [each.index_in_series for each in files]
     is_numbered = None not in indexes and len(set(indexes)) == len(indexes)
-    return [
-        Member(
-            f"{name}/{prefix}{instance.index_in_series if is_numbered else number:0{8 - len(prefix)}d}.dcm",
-            instance.public_id,
-        )
-        for number, instance in enumerate(instances)
-    ]
+    digits = 8 - len(series.prefix)
+    for number, each in enumerate(files):
+        if series.only is None or each.public_id in series.only:
+            shown = each.index_in_series if is_numbered else number
+            path = f"{series.folder}/{series.prefix}{shown:0{digits}d}.dcm"
+            yield Member(path, each.public_id, each.transfer_syntax_uid, each.attachment)
+
+
+def _choose(tx: Transaction, resources: Iterable[tuple[Level, str]]) -> dict[PublicId, set[PublicId] | None]:
+    """The series of resources; with some of its instances if only these are wanted."""
+    chosen: dict[PublicId, set[PublicId] | None] = {}
+    for level, public_id in resources:
+        if level < Level.INSTANCE:
+            chosen.update(dict.fromkeys(children(tx, level, public_id, Level.SERIES)))
+            continue
+        series = ancestor(tx, level, public_id, Level.SERIES)
+        some = chosen.setdefault(series, set())
+        if some is not None:
+            some.add(PublicId(public_id))
+    return chosen
+
+
+def _in_order(tx: Transaction, series: Iterable[PublicId]) -> list[PublicId]:
+    """By patient, then study, then series."""
+    return sorted(
+        series,
+        key=lambda each: (
+            ancestor(tx, Level.SERIES, each, Level.PATIENT),
+            ancestor(tx, Level.SERIES, each, Level.STUDY),
+            each,
+        ),
+    )
+
+
+def _extent(tx: Transaction, row: int, only: set[PublicId] | None) -> tuple[int, int]:
+    if only is None:
+        return series_size(tx, row)
+    sizes = [each.attachment.size for each in series_files(tx, row) if each.public_id in only]
+    return len(sizes), sum(sizes)
+
+
+class _Folders:
+    """Paths of series that collide with no other's."""
+
+    def __init__(self, is_utf8: bool) -> None:
+        self._is_utf8 = is_utf8
+        self._patients = _Folder()
+        self._inside: dict[str, _Folder] = {}
+        self._studies: dict[PublicId, str] = {}
+
+    def of_series(self, tx: Transaction, series: Resource) -> str:
+        """The path of a series."""
+        study = self._of_study(tx, series.parent or PublicId(""))
+        parts = [series.main_tags.get(tag, "") for tag in (_SERIES_NUMBER, _MODALITY, _SERIES_DESCRIPTION)]
+        name = _name(parts, "Unknown Series", self._is_utf8)
+        return f"{study}/{self._take(study, name, series.public_id)}"
+
+    def _of_study(self, tx: Transaction, public_id: PublicId) -> str:
+        known = self._studies.get(public_id)
+        if known is not None:
+            return known
+        (study,) = _load(tx, Level.STUDY, public_id)
+        # The study's own words for the patient: another patient may have the same Patient ID.
+        parts = [study.patient_main_tags.get(tag, "") for tag in (_PATIENT_ID, _PATIENT_NAME)]
+        patient = self._patients.take(_name(parts, "Unknown Patient", self._is_utf8), study.parent or "")
+        parts = [study.main_tags.get(tag, "") for tag in (_ACCESSION_NUMBER, _STUDY_DESCRIPTION)]
+        name = _name(parts, "Unknown Study", self._is_utf8)
+        path = f"{patient}/{self._take(patient, name, public_id)}"
+        self._studies[public_id] = path
+        return path
+
+    def _take(self, folder: str, name: str, owner: str) -> str:
+        return self._inside.setdefault(folder, _Folder()).take(name, owner)
 
 
 def _load(tx: Transaction, level: Level, public_id: str) -> list[Resource]:
-    found = load(tx, level, [public_id], {Part.CHILDREN})
+    found = load(tx, level, [public_id], set())
     if not found:
         raise NotFound(f"No such {level.word.lower()}")
     return found
 
 
-def _name(parts: Sequence[str], otherwise: str) -> str:
-    """A folder's name from the parts that are there: ASCII, without what file systems dislike."""
-    cleaned = (_UNFIT.sub(" ", part.encode("ascii", "ignore").decode()).strip(" .") for part in parts)
+def _prefix(series: Resource) -> str:
+    return re.sub(r"[^A-Za-z0-9]", "", series.main_tags.get(_MODALITY, ""))[:2].upper()
+
+
+def _frozen(only: set[PublicId] | None) -> frozenset[PublicId] | None:
+    return None if only is None else frozenset(only)
+
+
+def _name(parts: Sequence[str], otherwise: str, is_utf8: bool) -> str:
+    """A folder's name from the parts that are there, without what file systems dislike."""
+    texts = parts if is_utf8 else [part.encode("ascii", "ignore").decode() for part in parts]
+    cleaned = (_UNFIT.sub(" ", part).strip(" .") for part in texts)
     name = " - ".join(part for part in cleaned if part)
     return name if name.strip("^ ") else otherwise
