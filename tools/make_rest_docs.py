@@ -24,6 +24,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "rest-api.md"
 ARGUMENTS = {
     "action": "only entries of this action",
     "compress": "a compressed archive of NumPy",
+    "extended": "a DICOMDIR that tells more",
     "expand": "objects instead of ids or names (true where objects are the default)",
     "filename": "the name under which a browser saves the answer",
     "from-timestamp": "only entries of this time or later",
@@ -41,6 +42,7 @@ ARGUMENTS = {
     "resource-id": "only entries of this resource",
     "requestedTags": "the old spelling of `requested-tags`",
     "rescale": "values of the modality (true) or as stored",
+    "resources": "ids, separated by commas",
     "response-content": "what to tell of each resource, separated by semicolons",
     "returnUnsupportedImage": "a placeholder instead of an error for what cannot be shown",
     "short": "tags by group and element",
@@ -66,19 +68,25 @@ HEADERS = {
     "range": "which bytes are wanted",
 }
 MEMBERS = {
+    "Asynchronous": "whether only to submit the job (false)",
     "CaseSensitive": "whether case and accents matter",
+    "Extended": "a DICOMDIR that tells more",
     "Expand": "objects instead of ids",
+    "Filename": "the name under which a browser saves the answer",
     "Full": "tags as objects with name, type and value",
     "Labels": "labels to look for",
     "LabelsConstraint": "`All`, `Any` or `None` of the labels",
     "Level": "`Patient`, `Study`, `Series` or `Instance`",
     "Limit": "how many to answer at most; 0 for all",
+    "LossyQuality": "of lossy JPEG, 1 to 100",
     "Metadata": "whether to tell the metadata",
     "MetadataQuery": "metadata to match",
     "OrderBy": "objects with `Type`, `Key` and `Direction`",
     "ParentPatient": "only below this patient",
     "ParentSeries": "only below this series",
     "ParentStudy": "only below this study",
+    "Permissive": "whether to go on when a part of the job fails (false)",
+    "Priority": "which of the jobs that wait is run first (0)",
     "Query": "tags to match, with wildcards, ranges and lists",
     "RequestedTags": "further tags to tell of each resource",
     "Resources": "ids of resources",
@@ -86,6 +94,10 @@ MEMBERS = {
     "Short": "tags by group and element",
     "Simplify": "tags by name",
     "Since": "how many to skip",
+    "Synchronous": "whether to wait for the job (true); wins over `Asynchronous`",
+    "Transcode": "the transfer syntax wanted",
+    "UserData": "any JSON, to be told with the job",
+    "Utf8": "whether names may hold more than ASCII",
 }
 
 _HEADER = """\

@@ -24,12 +24,14 @@ from hounsfield.index.sqlite import SqliteDatabase
 from hounsfield.ingest.receive import Filter, IngestOptions, Intake
 from hounsfield.ingest.settling import Settling
 from hounsfield.ingest.upload import UploadOptions
+from hounsfield.jobs.archives import ArchiveMaker
 from hounsfield.jobs.engine import Engine
 from hounsfield.jobs.kinds import JobKind
 from hounsfield.jobs.ledger import EngineOptions
 from hounsfield.rest.door import Door, RestOptions
 from hounsfield.rest.extension import extend
 from hounsfield.retrieve.datasets import BytesCache
+from hounsfield.retrieve.packing import transcoder
 from hounsfield.store.filesystem import FilesystemArea
 
 
@@ -56,7 +58,8 @@ class Server:
         self.host = Host(self.archive, intake, uploads, self.engine, kinds, filters=filters)
         extend(self.host, options)
         cache = BytesCache(options.cached_answers_bytes)
-        self.door = Door(self.archive, intake, self.host.uploads, options, cache, self.engine)
+        maker = ArchiveMaker(self.archive, self.area.spool, transcoder)
+        self.door = Door(self.archive, intake, self.host.uploads, options, cache, self.engine, maker)
         self.engine.start()
         self.dispatcher = Dispatcher(Router(self.host.routes))
 

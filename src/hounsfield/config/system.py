@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from hounsfield.config import records
 from hounsfield.config.configuration import Configuration
 from hounsfield.rest.door import RestOptions
+from hounsfield.retrieve.packing import PackingOptions
 
 _LIBRARIES = ("httptools", "imagecodecs", "numpy", "orjson", "uvicorn", "uvloop")
 
@@ -44,6 +45,22 @@ def rest_options(configuration: Configuration) -> RestOptions:
         third_party_versions=_library_versions(),
         default_private_creator=configuration.text("DefaultPrivateCreator"),
         cached_answers_bytes=configuration.integer("DicomParserCacheSize") << 20,
+        is_zip_streamed=configuration.boolean("SynchronousZipStream"),
+        is_zip_utf8=configuration.boolean("ZipUseUtf8"),
+        packing=_packing(configuration),
+    )
+
+
+def _packing(configuration: Configuration) -> PackingOptions:
+    """How files of archives are read ahead; of the names of an option the newest wins."""
+    names = ("SequentialDicomReaderWindowSize", "LoaderThreads", "ZipLoaderThreads")
+    window = next((value for name in names if (value := configuration.get(name)) is not None), None)
+    usual = PackingOptions()
+    return PackingOptions(
+        threads=records.performance(configuration)["SequentialDicomReaderThreadsCount"] or 1,
+        window=window if isinstance(window, int) and window > 0 else usual.window,
+        window_bytes=configuration.integer("SequentialDicomReaderWindowCapacity") << 20,
+        default_encoding=configuration.text("DefaultEncoding"),
     )
 
 

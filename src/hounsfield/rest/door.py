@@ -8,8 +8,10 @@ from hounsfield.archive import Archive
 from hounsfield.dicom.main_tags import MainTags
 from hounsfield.ingest.receive import Intake
 from hounsfield.ingest.upload import UploadOptions
+from hounsfield.jobs.archives import ArchiveMaker
 from hounsfield.jobs.engine import Engine
 from hounsfield.retrieve.datasets import BytesCache
+from hounsfield.retrieve.packing import PackingOptions
 
 # The release of Orthanc whose interface this is; clients decide by it what they may ask for.
 ORTHANC_VERSION = "1.13.0"
@@ -54,6 +56,9 @@ class RestOptions:
     plugins: Mapping[str, Mapping[str, object]] = field(default_factory=lambda: MappingProxyType({}))
     default_private_creator: str = ""
     cached_answers_bytes: int = 64 * 1024 * 1024
+    is_zip_streamed: bool = True
+    is_zip_utf8: bool = False
+    packing: PackingOptions = field(default_factory=PackingOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class Door:
     options: RestOptions
     cache: BytesCache
     engine: Engine
+    archives: ArchiveMaker
 
     @property
     def main_tags(self) -> MainTags:

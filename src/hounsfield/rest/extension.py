@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from hounsfield.host import Host
 from hounsfield.http.routing import Route
+from hounsfield.jobs.archives import ArchiveMaker
 from hounsfield.jobs.merge import merge_kind
 from hounsfield.jobs.modify import modification_kind
 from hounsfield.jobs.rewriting import Workshop
@@ -35,6 +36,7 @@ from hounsfield.rest.door import Door, RestOptions
 from hounsfield.rest.errors import translated
 from hounsfield.rest.neighbours import Neighbours
 from hounsfield.retrieve.datasets import BytesCache
+from hounsfield.retrieve.packing import transcoder
 
 _MODULES = (
     system,
@@ -77,7 +79,9 @@ def extend(host: Host, options: RestOptions) -> Door:
     workshop = Workshop(host.intake, lossy_quality=options.lossy_quality)
     for kind in (modification_kind(workshop), split_kind(workshop), merge_kind(workshop)):
         host.job_kinds[kind.name] = kind
-    door = Door(host.archive, host.intake, host.uploads, options, cache, host.engine)
+    maker = ArchiveMaker(host.archive, host.uploads.spool, transcoder, options.packing, options.lossy_quality)
+    host.job_kinds.update((kind.name, kind) for kind in maker.kinds())
+    door = Door(host.archive, host.intake, host.uploads, options, cache, host.engine, maker)
     host.routes.extend(routes(door))
     return door
 

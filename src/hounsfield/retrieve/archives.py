@@ -10,7 +10,7 @@ from hounsfield.dicom.levels import Level
 from hounsfield.errors import NotFound
 from hounsfield.index.attachments import Attachment
 from hounsfield.index.database import Transaction
-from hounsfield.index.resources import Part, Resource, ancestor, children, find_row, load
+from hounsfield.index.resources import Resource, ancestor, children, find_row, load
 from hounsfield.index.series_files import InstanceFile, series_files, series_size
 
 _UNFIT = re.compile(r"[\x00-\x20\x7f:*?\"<>|/\\]+")

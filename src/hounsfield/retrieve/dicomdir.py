@@ -24,7 +24,7 @@ from hounsfield.dicom.tags import (
     STUDY_INSTANCE_UID,
     Tag,
 )
-from hounsfield.dicom.uids import EXPLICIT_VREXPLICIT_LITTLE_ENDIAN, new_uid
+from hounsfield.dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN, new_uid
 from hounsfield.dicom.values import KINDS, Kind
 from hounsfield.errors import Corrupt
 
@@ -297,7 +297,7 @@ def _record(node: _Node, following: int, lower: int) -> bytes:
 
 
 def _written(root: _Node) -> bytes:
-    header = wrap_header(MEDIA_STORAGE_DIRECTORY, new_uid(), EXPLICIT_VREXPLICIT_LITTLE_ENDIAN)
+    header = wrap_header(MEDIA_STORAGE_DIRECTORY, new_uid(), EXPLICIT_VR_LITTLE_ENDIAN)
     before = len(header) + len(_file_set(0, 0, 0))
     patients = list(root.children.values())
     first = before if patients else 0

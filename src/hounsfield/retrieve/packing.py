@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from isal import isal_zlib
 
@@ -18,6 +19,7 @@ from hounsfield.dicom.levels import Level
 from hounsfield.dicom.part10 import Head, read_head
 from hounsfield.dicom.uids import transfer_syntax
 from hounsfield.errors import Corrupt, NotFound, Unsupported
+from hounsfield.imaging.transcode import transcode
 from hounsfield.index.attachments import Attachment, AttachmentType, find_attachment
 from hounsfield.retrieve.archives import Member, Plan, members
 from hounsfield.retrieve.datasets import read_instance_head
@@ -35,13 +37,18 @@ _WHOLE = 16 << 20
 Transcoder = Callable[[Buffer], Buffer]
 
 
+def transcoder(transfer_syntax_uid: str, lossy_quality: int) -> Transcoder:
+    """What transcodes files to a transfer syntax."""
+    return partial(transcode, transfer_syntax_uid=transfer_syntax_uid, lossy_quality=lossy_quality)
+
+
 @dataclass(frozen=True, slots=True)
 class PackingOptions:
     """How much is done ahead: in how many threads, for how many files, and how many bytes of them."""
 
-    threads: int = 2
+    threads: int = 4
     window: int = 8
-    window_bytes: int = 64 << 20
+    window_bytes: int = 128 << 20
     default_encoding: str = "Latin1"
 
 
@@ -151,7 +158,7 @@ def _make(archive: Archive, member: Member, recipe: Recipe, options: PackingOpti
     if recipe.transcode is not None:
         try:
             content = recipe.transcode(content)
-        except Unsupported:
+        except (Unsupported, Corrupt):
             _log.warning("Instance %s cannot be transcoded, and is left out of an archive", member.public_id)
             return None
         syntax = ""

@@ -291,8 +291,6 @@ JOBS = Section(
             False,
             "Write the names inside ZIP archives in UTF-8.",
             since="1.12.11",
-            effect=Effect.IGNORED,
-            reason="there are no ZIP archives yet",
         ),
         Option(
             "SynchronousZipStream",
@@ -300,8 +298,6 @@ JOBS = Section(
             True,
             "Send a ZIP archive while it is made.",
             since="1.9.4",
-            effect=Effect.IGNORED,
-            reason="there are no ZIP archives yet",
         ),
     ),
 )

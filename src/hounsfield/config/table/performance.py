@@ -45,15 +45,31 @@ PERFORMANCE = Section(
         _threads("TranscoderThreadsCount", 4, "Threads that transcode.", 1),
         _cache("TranscoderMemoryCapacity", 256, "Memory for images being transcoded."),
         _cache("TranscoderCacheSize", 256, "Memory for images transcoded lately; 0 for none."),
-        _threads(
+        Option(
             "SequentialDicomReaderThreadsCount",
+            Kind.COUNT,
             None,
-            "Threads that read the files of an archive ahead; as `StorageLoaderThreadsCount` when not set.",
+            "Threads that read and compress the files of an archive ahead; as `StorageLoaderThreadsCount` when not "
+            "set.",
+            since="1.13",
         ),
-        _threads("SequentialDicomReaderWindowSize", None, "Files of an archive read ahead; 4 when not set."),
-        _threads("LoaderThreads", None, "Older spelling of `SequentialDicomReaderWindowSize`."),
-        _threads("ZipLoaderThreads", None, "Older spelling of `SequentialDicomReaderWindowSize`."),
-        _cache("SequentialDicomReaderWindowCapacity", 128, "Memory for files of an archive read ahead."),
+        Option(
+            "SequentialDicomReaderWindowSize",
+            Kind.COUNT,
+            None,
+            "Files of an archive read ahead; 8 when not set.",
+            since="1.13",
+        ),
+        Option("LoaderThreads", Kind.COUNT, None, "Older spelling of `SequentialDicomReaderWindowSize`."),
+        Option("ZipLoaderThreads", Kind.COUNT, None, "Older spelling of `SequentialDicomReaderWindowSize`."),
+        Option(
+            "SequentialDicomReaderWindowCapacity",
+            Kind.COUNT,
+            128,
+            "Memory for files of an archive read ahead.",
+            unit="MB",
+            since="1.13",
+        ),
     ),
 )
 
