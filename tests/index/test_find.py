@@ -14,8 +14,9 @@ from hounsfield.dicom.identifiers import Identifiers
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.tags import format_tag
 from hounsfield.errors import BadRequest
+from hounsfield.index.conditions import MODALITIES_IN_STUDY
 from hounsfield.index.database import Database, Transaction
-from hounsfield.index.find import MODALITIES_IN_STUDY, count, find, is_indexed, lookup
+from hounsfield.index.find import count, find, is_indexed, lookup
 from hounsfield.index.insertion import NewAttachment, NewInstance, NewParents, add_instance
 from hounsfield.index.labels import add_label
 from hounsfield.index.matching import predicate
@@ -44,10 +45,11 @@ TAGS = {
 WORDS = [
     "", "A", "a", "AB", "ab", "aB", "A B", " A", "A%", "A_", "A%B", "AxB", "%", "_", "é", "É", "e", "E", "éa", "Ea",
     "A é", "A 山", "山 A", "山", "山田^太郎", "A 山 B", "A  B", "\\ue000", "A\U0001f600", "\U0001f600", "ΟΔΟΣ", "οδος",
-    "Müller^Zoé", "MULLER^ZOE", "MULLER^ZO", "a*b", "a?b", "[A]", "[a*]", "1", "10", "9", "A^B", "ÅB", "Å", "ﬁ", "fi",
+    "Müller^Zoé", "Müller^Zoé^^=", "A^B^^", "A=", "A==a", "=山", "Yamada^A=山田^太郎=A 山",
+    "MULLER^ZOE", "MULLER^ZO", "a*b", "a?b", "[A]", "[a*]", "1", "10", "9", "A^B", "ÅB", "Å", "ﬁ", "fi",
 ]  # fmt: skip
 WORDS = [word.replace("\\ue000", "\ue000") for word in WORDS]
-DATES = ["", "19991231", "20000101", "20000115", "20000229", "20010101"]
+DATES = ["", "2000.01.15", "19991231", "20000101", "20000115", "20000229", "20010101"]
 MODALITIES = ["CT", "MR", "ct", "US", ""]
 
 
@@ -160,6 +162,42 @@ def glob(pattern: str, text: str) -> bool:
     return bool(text) and (pattern[0] == "?" or pattern[0] == text[0]) and glob(pattern[1:], text[1:])
 
 
+def name_holds(match: Match, wanted: str, value: str) -> bool:
+    """One name asked for, both already folded: the whole, or by component group."""
+
+    def same(pattern: str, text: str) -> bool:
+        return glob(pattern, text) if match is Match.WILDCARD else pattern == text
+
+    def bare(group: str) -> str:
+        while group.endswith(("^", " ")):
+            group = group[:-1]
+        return group
+
+    groups, parts = [bare(group) for group in value.split("=")], wanted.split("=")
+    if same(wanted, value):
+        return True
+    if len(parts) == 1:
+        is_latin = all(ord(character) < 0x250 for character in wanted)
+        return any(same(bare(wanted), group) for group in (groups[:1] if is_latin else groups[:3]))
+    return len(parts) <= len(groups) and all(
+        not part or same(bare(part), group) for part, group in zip(parts, groups, strict=False)
+    )
+
+
+def tag_holds(constraint: Constraint, value: str | None) -> bool:
+    """As `holds`, by the rules of the attribute."""
+    match, values = constraint.match, constraint.values
+    if value is None or match is Match.PRESENT:
+        return value is not None
+    if constraint.tag in (DATE, BIRTH):
+        value, values = value.replace(".", ""), tuple(each.replace(".", "") for each in values)
+    if constraint.tag == NAME and match is not Match.RANGE:
+        if not constraint.is_case_sensitive:
+            value, values = value.casefold(), tuple(text.casefold() for text in values)
+        return any(name_holds(match, wanted, value) for wanted in values)
+    return holds(match, values, constraint.is_case_sensitive, value)
+
+
 def holds(match: Match, values: tuple[str, ...], is_case_sensitive: bool, value: str | None) -> bool:
     if value is None:
         return False
@@ -197,11 +235,9 @@ def satisfies(world: World, item: Item, query: Query) -> bool:
                 for series in world.items[Level.SERIES].values()
                 if series.parents[1] == item.parents[1]
             }
-            if not modalities & set(constraint.values):
+            if not modalities & {*constraint.values, *(value.upper() for value in constraint.values)}:
                 return False
-        elif not holds(
-            constraint.match, constraint.values, constraint.is_case_sensitive, item.tags.get(constraint.tag)
-        ):
+        elif not tag_holds(constraint, item.tags.get(constraint.tag)):
             return False
     wanted = set(query.labels)
     if query.labels_constraint is LabelsConstraint.NONE:
@@ -238,7 +274,7 @@ def any_constraint(source: random.Random, level: Level) -> Constraint:
     tag = source.choice(TAGS_AT[level])
     words = DATES if tag in (DATE, BIRTH) else WORDS
     words = MODALITIES if tag == MODALITY else words
-    match = source.choice(list(Match))
+    match = source.choice([Match.EXACT, Match.LIST, Match.WILDCARD, Match.RANGE, Match.PRESENT])
     if match is Match.RANGE and tag not in (DATE, BIRTH):
         match = Match.EXACT
     values: tuple[str, ...] = ()
@@ -344,7 +380,9 @@ def people(database: Database) -> Database:
 
 
 def names(database: Database, text: str, tag: int = NAME, *, is_case_sensitive: bool = False) -> list[str]:
-    constraint = parse_constraint(tag, text, is_date_or_time=tag == DATE, is_case_sensitive=is_case_sensitive)
+    constraint = parse_constraint(
+        tag, text, vr="DA" if tag == DATE else "LO", is_case_sensitive=is_case_sensitive
+    )
     query = Query(Level.STUDY, (constraint,) if constraint else ())
     by_id = {
         Identifiers(patient, f"1.{n}", "", "").public_id(Level.STUDY): patient
@@ -455,9 +493,17 @@ def test_counters_match_exactly_at_their_level(people: Database, text: str) -> N
                     assert len(find(tx, query)) == (wanted if level is home else 0)
 
 
-def test_a_tag_that_the_index_does_not_keep_is_refused(people: Database) -> None:
-    with people.read() as tx, pytest.raises(BadRequest):
-        find(tx, Query(Level.STUDY, (Constraint(MODALITY, Match.EXACT, ("CT",)),)))
+def test_main_tags_of_lower_levels_match_only_if_asked_to(people: Database) -> None:
+    for tag, values, wanted in (
+        (MODALITY, ("CT",), 2),
+        (MODALITY, ("MR", "CT"), 4),
+        (NUMBER, ("15",), 1),
+        (SOP_UID, ("1.1.1.1",), 1),
+    ):
+        query = Query(Level.STUDY, (Constraint(tag, Match.LIST, values),))
+        with people.read() as tx:
+            assert find(tx, query) == []
+            assert len(find(tx, replace(query, looks_below=True))) == wanted
     assert not is_indexed(MODALITY, Level.STUDY)
     assert is_indexed(MODALITY, Level.INSTANCE)
     assert is_indexed(NAME, Level.INSTANCE)

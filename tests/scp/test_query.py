@@ -14,7 +14,7 @@ def test_levels_are_understood_in_one_and_in_many() -> None:
         parse_level("")
 
 
-def test_constraints_go_to_who_can_decide_them() -> None:
+def test_all_keys_but_sequences_constrain() -> None:
     keys: Keys = {
         0x00080005: "ISO_IR 100",
         0x00080052: "STUDY",
@@ -24,13 +24,12 @@ def test_constraints_go_to_who_can_decide_them() -> None:
         0x00081140: [{0x00081155: "1.2"}],
     }
     search = plan(keys, Level.STUDY, QueryOptions())
-    assert [each.tag for each in search.query.constraints] == [0x00100020]
-    assert [(level, each.tag) for level, each in search.below] == [(Level.SERIES, 0x00080060)]
-    assert [each.tag for each in search.on_files] == [0x00280010]
+    assert [each.tag for each in search.constraints] == [0x00080060, 0x00100020, 0x00280010]
+    assert search.looks_below
 
 
 def test_case_matters_but_in_names() -> None:
     search = plan({0x00100010: "a", 0x00100020: "a"}, Level.PATIENT, QueryOptions())
-    assert [each.is_case_sensitive for each in search.query.constraints] == [False, True]
+    assert [each.is_case_sensitive for each in search.constraints] == [False, True]
     strict = plan({0x00100010: "a"}, Level.PATIENT, QueryOptions(is_name_case_sensitive=True))
-    assert strict.query.constraints[0].is_case_sensitive
+    assert strict.constraints[0].is_case_sensitive

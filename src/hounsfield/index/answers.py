@@ -1,6 +1,6 @@
 """What answers to many queries need of many resources, read with few statements."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,11 +11,8 @@ from hounsfield.dicom.levels import Level
 from hounsfield.dicom.tags import Tag
 from hounsfield.index.database import Transaction
 from hounsfield.index.keys import to_key, to_public_id
+from hounsfield.index.paging import marks, padded
 from hounsfield.index.pending import TABLES
-from hounsfield.index.resources import below
-
-MOST_AT_ONCE = 500
-"""Parameters of one statement, which databases limit."""
 
 MODALITIES_IN_STUDY: Tag = 0x00080061
 SOP_CLASSES_IN_STUDY: Tag = 0x00080062
@@ -68,11 +65,12 @@ class Answer:
 def load_answers(
     tx: Transaction, level: Level, public_ids: Sequence[str], computed: Collection[Tag] = ()
 ) -> list[Answer]:
-    """At most `MOST_AT_ONCE` resources, in the order of their ids; those that do not exist are left out."""
-    marks = ", ".join("?" * len(public_ids))
+    """At most `paging.MOST_AT_ONCE` resources, in the order of their ids; those that do not exist are left out."""
+    if not public_ids:
+        return []
     found: dict[str, Answer] = {}
-    keys = [to_key(public_id) for public_id in public_ids]
-    for row in tx.rows(f"{_SELECT[level]} WHERE {TABLES[level]}.public_id IN ({marks})", *keys):
+    keys = padded([to_key(public_id) for public_id in public_ids])
+    for row in tx.rows(f"{_SELECT[level]} WHERE {TABLES[level]}.public_id IN ({marks(keys)})", *keys):
         tags = orjson.loads(row[4])
         for column in row[5:]:
             tags.update(orjson.loads(column))
@@ -101,19 +99,15 @@ _SELECT = tuple(_select(level) for level in Level)
 
 
 def _compute(tx: Transaction, level: Level, answers: Sequence[Answer], computed: Collection[Tag]) -> None:
-    rows = [answer.row for answer in answers]
+    if not answers:
+        return
+    rows = padded([answer.row for answer in answers])
     for tag in computed:
         home, sql = COMPUTED[tag]
-        if home != level or not rows:
+        if home != level:
             continue
         values: dict[int, set[Any]] = {}
-        for row, value in tx.rows(sql.format(", ".join("?" * len(rows))), *rows):
+        for row, value in tx.rows(sql.format(marks(rows)), *rows):
             values.setdefault(row, set()).add(str(value))
         for answer in answers:
             answer.computed[tag] = "\\".join(sorted(values.get(answer.row, set()) - {""}))
-
-
-def child_tags(tx: Transaction, level: Level, row: int, child: Level) -> Iterable[dict[str, str]]:
-    """The main DICOM tags of all descendants at a lower level, to be read before the transaction ends."""
-    for (text,) in tx.stream(f"SELECT main_tags FROM {TABLES[child]} WHERE {below(level, child)}", row):
-        yield orjson.loads(text)

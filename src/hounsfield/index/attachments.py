@@ -1,6 +1,6 @@
 """Attachments: the files of a resource. Orthanc's numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -56,6 +56,18 @@ def attachments_of(tx: Transaction, level: Level, resource: int) -> list[Attachm
         resource,
     )
     return [Attachment(*row) for row in rows]
+
+
+def attachments_among(
+    tx: Transaction, level: Level, resources: Sequence[int]
+) -> Iterator[tuple[int, Attachment]]:
+    """The attachments of some rows, by type."""
+    sql = (
+        f"SELECT resource, {_COLUMNS} FROM attachments WHERE level = {int(level)}"
+        f" AND resource IN ({', '.join('?' * len(resources))}) ORDER BY type"
+    )
+    for row in tx.stream(sql, *resources):
+        yield row[0], Attachment(*row[1:])
 
 
 def find_attachment(tx: Transaction, level: Level, public_id: str, kind: int) -> Attachment | None:

@@ -5,10 +5,16 @@ from collections import OrderedDict
 from hounsfield.dicom.packed_header import pack_header
 from hounsfield.dicom.part10 import Head
 from hounsfield.index.database import Transaction
-from hounsfield.index.headers import NewHeader, Reference, compress_header, latest_reference, make_reference
+from hounsfield.index.headers import (
+    NewHeader,
+    Reference,
+    compress_header,
+    is_poor,
+    latest_reference,
+    make_reference,
+)
 
 _REMEMBERED = 256
-_POOR_BYTES = 512
 _MOST_REFERENCES = 8
 
 
@@ -32,7 +38,7 @@ class HeaderPacker:
         if reference is not None:
             data = compress_header(packed, reference)
             # Another kind of image in the same series: later ones are more likely to be like this one.
-            if len(data) <= max(_POOR_BYTES, len(packed) // 4) or number >= _MOST_REFERENCES:
+            if not is_poor(packed, data) or number >= _MOST_REFERENCES:
                 self._remember(series, reference, number)
                 return NewHeader(data, reference)
         reference = make_reference(packed)

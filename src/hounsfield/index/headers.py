@@ -15,14 +15,14 @@ from hounsfield.dicom.packed_header import MAXIMUM_HEADER
 from hounsfield.errors import Corrupt
 from hounsfield.index.database import Transaction
 from hounsfield.index.keys import to_key, to_public_id
+from hounsfield.index.paging import MOST_AT_ONCE, marks, padded, pages
 from hounsfield.index.pending import TABLES
 
-MOST_AT_ONCE = 500
-"""Parameters of one statement, which databases limit."""
 _WINDOW = 32 << 10
 _RAW_DEFLATE = -15
 _DIGEST_SIZE = 16
 _SPACE = 4096
+_POOR_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,11 @@ def compress_header(packed: bytes, reference: Reference) -> bytes:
     """Compress a header with its reference."""
     engine = zlib.compressobj(1, zlib.DEFLATED, _RAW_DEFLATE, 8, 0, reference.data)
     return engine.compress(packed) + engine.flush()
+
+
+def is_poor(packed: bytes, data: bytes) -> bool:
+    """Whether a header has so little in common with its reference that it had better be one itself."""
+    return len(data) > max(_POOR_BYTES, len(packed) // 4)
 
 
 def decompress_header(data: bytes, reference: bytes) -> bytes:
@@ -101,14 +106,31 @@ def latest_reference(tx: Transaction, series: str) -> Reference | None:
     return Reference(bytes(row[0]), _inflate(row[1]), bytes(row[1])) if row else None
 
 
-def put_header(tx: Transaction, instance: str, new: NewHeader) -> None:
+def has_header(tx: Transaction, instance: str) -> bool:
+    """Whether the index has the header of an instance, or not even the instance."""
+    return tx.row("SELECT 1 FROM instances WHERE public_id = ? AND header IS NULL", to_key(instance)) is None
+
+
+def put_header(tx: Transaction, instance: str, packed: bytes) -> None:
     """Give an instance its header, in the place of one it may have; nothing happens if it is gone."""
-    row = tx.row("SELECT id, series FROM instances WHERE public_id = ?", to_key(instance))
-    if row is not None:
-        reference = reference_row(tx, row[1], new.reference)
-        tx.run(
-            "UPDATE instances SET header = ?, header_reference = ? WHERE id = ?", new.data, reference, row[0]
-        )
+    row = tx.row(
+        "SELECT i.id, i.series, s.public_id FROM instances i JOIN series s ON s.id = i.series"
+        " WHERE i.public_id = ?",
+        to_key(instance),
+    )
+    if row is None:
+        return
+    reference = latest_reference(tx, to_public_id(row[2]))
+    data = None if reference is None else compress_header(packed, reference)
+    if reference is None or data is None or is_poor(packed, data):
+        reference = make_reference(packed)
+        data = compress_header(packed, reference)
+    tx.run(
+        "UPDATE instances SET header = ?, header_reference = ? WHERE id = ?",
+        data,
+        reference_row(tx, row[1], reference),
+        row[0],
+    )
 
 
 # One instance below a row of each level: the first of its first series, which indexes find at once.
@@ -135,13 +157,12 @@ def read_packed_headers(
     The header is None where the index has none: the file has it.
     """
     references: dict[int, bytes] = {}
-    for start in range(0, len(public_ids), MOST_AT_ONCE):
-        page = public_ids[start : start + MOST_AT_ONCE]
+    for page in pages(public_ids):
         rows = tx.rows(
             f"SELECT {TABLES[level]}.public_id, x.public_id, x.header, x.header_reference FROM {TABLES[level]}"
             f" JOIN instances x ON x.id = {first_instance_sql(level)}"
-            f" WHERE {TABLES[level]}.public_id IN ({', '.join('?' * len(page))})",
-            *map(to_key, page),
+            f" WHERE {TABLES[level]}.public_id IN ({marks(page)})",
+            *padded([to_key(public_id) for public_id in page]),
         )
         load_references(tx, references, [row[3] for row in rows])
         for resource, instance, data, reference in rows:
@@ -156,8 +177,8 @@ def load_references(tx: Transaction, known: dict[int, bytes], wanted: Sequence[i
         known.clear()
         missing = sorted({row for row in wanted if row is not None})
     if missing:
-        marks = ", ".join("?" * len(missing))
-        for row, data in tx.rows(f"SELECT id, data FROM header_references WHERE id IN ({marks})", *missing):
+        sql = f"SELECT id, data FROM header_references WHERE id IN ({marks(missing)})"
+        for row, data in tx.rows(sql, *padded(missing)):
             known[row] = _inflate(data)
 
 

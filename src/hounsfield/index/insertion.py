@@ -14,6 +14,7 @@ from hounsfield.index.database import Transaction
 from hounsfield.index.deletion import delete_rows
 from hounsfield.index.headers import NewHeader, reference_row
 from hounsfield.index.keys import to_key
+from hounsfield.index.moments import date_of
 from hounsfield.index.pending import TABLES
 from hounsfield.index.series_status import is_complete
 
@@ -218,7 +219,7 @@ def _insert_patient(tx: Transaction, new: NewInstance, parents: NewParents, key:
         new.main_tags_version,
         normalize(tags.get("0010,0020", "")),
         normalize(tags.get("0010,0010", "")),
-        tags.get("0010,0030", ""),
+        date_of(tags.get("0010,0030", "")),
         new.reception_date,
         new.received_ns,
     )
@@ -240,10 +241,10 @@ def _insert_study(tx: Transaction, new: NewInstance, parents: NewParents, key: b
         new.identifiers.study_instance_uid,
         normalize(patient_tags.get("0010,0020", "")),
         normalize(patient_tags.get("0010,0010", "")),
-        patient_tags.get("0010,0030", ""),
+        date_of(patient_tags.get("0010,0030", "")),
         normalize(tags.get("0008,0050", "")),
         normalize(tags.get("0008,1030", "")),
-        tags.get("0008,0020", ""),
+        date_of(tags.get("0008,0020", "")),
         new.reception_date,
         new.received_ns,
     )

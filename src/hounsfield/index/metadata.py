@@ -52,13 +52,6 @@ class Metadata:
     revision: int
 
 
-def stored_metadata(tx: Transaction, level: Level, resource: int) -> dict[int, str]:
-    """The metadata of a row that have no column of their own."""
-    return dict(
-        tx.rows("SELECT type, value FROM metadata WHERE level = ? AND resource = ?", int(level), resource)
-    )
-
-
 def get_stored(tx: Transaction, level: Level, resource: int, kind: int) -> Metadata | None:
     """One of them, with its revision."""
     row = tx.row(

@@ -10,11 +10,11 @@ import orjson
 from hounsfield.dicom.identifiers import PublicId
 from hounsfield.dicom.levels import Level
 from hounsfield.errors import NotFound
-from hounsfield.index.attachments import Attachment, attachments_of
+from hounsfield.index.attachments import Attachment, attachments_among
 from hounsfield.index.database import Row, Transaction
 from hounsfield.index.keys import to_key, to_public_id
-from hounsfield.index.labels import labels_of
-from hounsfield.index.metadata import MetadataType, stored_metadata
+from hounsfield.index.metadata import MetadataType
+from hounsfield.index.paging import marks, padded, pages
 from hounsfield.index.pending import TABLES
 from hounsfield.index.series_status import parse_index, series_status
 
@@ -134,31 +134,41 @@ def below(level: Level, wanted: Level) -> str:
 def load(
     tx: Transaction, level: Level, public_ids: Sequence[str], parts: Collection[Part] = ALL_PARTS
 ) -> list[Resource]:
-    """All that the index knows of some resources of a level; those that do not exist are left out."""
-    found = []
-    for public_id in public_ids:
-        row = tx.row(_SELECT[level], to_key(public_id))
-        if row is not None:
-            resource = _MAKE[level](row)
-            _complete(tx, resource, parts)
-            found.append(resource)
+    """All that the index knows of some resources of a level, in their order; those that do not exist are left out.
+
+    Takes a few statements, however many resources there are.
+    """
+    found: list[Resource] = []
+    for page in pages(public_ids):
+        rows = tx.rows(_SELECT[level] + f" IN ({marks(page)})", *padded([to_key(each) for each in page]))
+        if not rows:
+            continue
+        made = {bytes(row[0]): _MAKE[level](row) for row in rows}
+        resources = list(made.values()) if len(page) == 1 else _in_order(made, page)
+        _complete(tx, level, {resource.row: resource for resource in resources}, parts)
+        found += resources
     return found
+
+
+def _in_order(made: dict[bytes, Resource], page: Sequence[str]) -> list[Resource]:
+    keys = map(to_key, page)
+    return [made[key] for key in keys if key in made]
 
 
 _SELECT = {
     Level.PATIENT: "SELECT public_id, id, NULL, main_tags, main_sequences, main_tags_version, last_update, is_stable,"
-    " is_protected FROM patients WHERE public_id = ?",
+    " is_protected FROM patients WHERE public_id",
     Level.STUDY: "SELECT s.public_id, s.id, p.public_id, s.main_tags, s.main_sequences, s.main_tags_version,"
     " s.last_update, s.is_stable, s.patient_tags FROM studies s JOIN patients p ON p.id = s.patient"
-    " WHERE s.public_id = ?",
+    " WHERE s.public_id",
     Level.SERIES: "SELECT s.public_id, s.id, p.public_id, s.main_tags, s.main_sequences, s.main_tags_version,"
     " s.last_update, s.is_stable, s.expected_instances, s.remote_aet"
-    " FROM series s JOIN studies p ON p.id = s.study WHERE s.public_id = ?",
+    " FROM series s JOIN studies p ON p.id = s.study WHERE s.public_id",
     Level.INSTANCE: "SELECT s.public_id, s.id, p.public_id, s.main_tags, s.main_sequences, s.main_tags_version,"
     " s.index_in_series, s.sop_class_uid, s.transfer_syntax_uid, s.pixel_data_offset,"
     " s.pixel_data_vr, s.reception_date,"
     " s.origin, s.remote_aet, s.called_aet, s.remote_ip, s.http_username"
-    " FROM instances s JOIN series p ON p.id = s.series WHERE s.public_id = ?",
+    " FROM instances s JOIN series p ON p.id = s.series WHERE s.public_id",
 }
 
 
@@ -236,28 +246,48 @@ def _instance(row: Row) -> Resource:
 _MAKE = {Level.PATIENT: _patient, Level.STUDY: _study, Level.SERIES: _series, Level.INSTANCE: _instance}
 
 
-def _complete(tx: Transaction, resource: Resource, parts: Collection[Part]) -> None:
-    level, row = resource.level, resource.row
+def _complete(tx: Transaction, level: Level, resources: dict[int, Resource], parts: Collection[Part]) -> None:
+    """Add the parts that lie in other tables, to resources by row."""
+    rows = padded(list(resources))
+    among = f"IN ({', '.join('?' * len(rows))})"
     if Part.LABELS in parts:
-        resource.labels = labels_of(tx, level, row)
+        sql = f"SELECT resource, label FROM labels WHERE level = {int(level)} AND resource {among}"
+        for row, label in tx.stream(f"{sql} ORDER BY label", *rows):
+            resources[row].labels.append(label)
     if Part.METADATA in parts:
-        version = int(resource.metadata[MetadataType.MAIN_DICOM_TAGS_SIGNATURE])
-        (signature,) = tx.row(
-            f"SELECT {_SIGNATURES[level]} FROM main_tags_versions WHERE id = ?", version
-        ) or ("",)
-        resource.metadata[MetadataType.MAIN_DICOM_TAGS_SIGNATURE] = signature
-    resource.metadata.update(stored_metadata(tx, level, row))
+        _name_signatures(tx, level, resources.values())
+    sql = f"SELECT resource, type, value FROM metadata WHERE level = {int(level)} AND resource {among}"
+    for row, kind, value in tx.stream(sql, *rows):
+        resources[row].metadata[kind] = value
     if Part.ATTACHMENTS in parts:
-        resource.attachments = attachments_of(tx, level, row)
+        for row, attachment in attachments_among(tx, level, rows):
+            resources[row].attachments.append(attachment)
     if level < Level.INSTANCE and Part.CHILDREN in parts:
-        child = Level(level + 1)
-        sql = f"SELECT public_id FROM {TABLES[child]} WHERE {PARENT_COLUMN[child]} = ? ORDER BY public_id"
-        resource.children = [to_public_id(found[0]) for found in tx.rows(sql, row)]
+        child, parent = Level(level + 1), PARENT_COLUMN[level + 1]
+        sql = f"SELECT {parent}, public_id FROM {TABLES[child]} WHERE {parent} {among} ORDER BY public_id"
+        for row, key in tx.stream(sql, *rows):
+            resources[row].children.append(to_public_id(key))
     if level == Level.SERIES and Part.STATUS in parts:
-        resource.status = "Unknown"
-        if resource.expected_instances is not None:
-            indexes = tx.rows("SELECT index_in_series FROM instances WHERE series = ?", row)
-            resource.status = series_status((index[0] for index in indexes), resource.expected_instances)
+        for resource in resources.values():
+            resource.status = _status(tx, resource)
+
+
+def _status(tx: Transaction, series: Resource) -> str:
+    if series.expected_instances is None:
+        return "Unknown"
+    indexes = tx.rows("SELECT index_in_series FROM instances WHERE series = ?", series.row)
+    return series_status((index[0] for index in indexes), series.expected_instances)
+
+
+def _name_signatures(tx: Transaction, level: Level, resources: Collection[Resource]) -> None:
+    """Replace the numbers of sets of main tags by what they stand for."""
+    kind = MetadataType.MAIN_DICOM_TAGS_SIGNATURE
+    names = {
+        str(number): name
+        for number, name in tx.rows(f"SELECT id, {_SIGNATURES[level]} FROM main_tags_versions")
+    }
+    for resource in resources:
+        resource.metadata[kind] = names.get(resource.metadata[kind], "")
 
 
 _SIGNATURES = ("patient", "study", "series", "instance")

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hounsfield.dicom.identifiers import PublicId
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.tags import Tag
 from hounsfield.http.errors import ParameterOutOfRange
@@ -65,7 +66,12 @@ def expand(
     """The objects of some resources, in their order; those that do not exist are left out."""
     parts = _parts(expansion)
     objects = []
-    for resource in load(tx, level, public_ids, parts):
+    resources = load(tx, level, public_ids, parts)
+    requested: dict[PublicId, dict[str, Any]] = {}
+    if expansion.requested:
+        wanted = Wanted(expansion.requested, expansion.tag_format)
+        requested = requested_tags(door, tx, level, resources, wanted)
+    for resource in resources:
         written = (
             _legacy(resource, expansion)
             if expansion.content is None
@@ -74,8 +80,7 @@ def expand(
         if expansion.has_metadata:
             written["Metadata"] = _metadata(door, resource)
         if expansion.requested:
-            wanted = Wanted(expansion.requested, expansion.tag_format)
-            written["RequestedTags"] = requested_tags(door, tx, resource, wanted)
+            written["RequestedTags"] = requested[resource.public_id]
         objects.append(written)
     return objects
 

@@ -1,10 +1,8 @@
 """Searches: `/tools/find` and `/tools/count-resources`.
 
-What the index holds is searched there; constraints on other attributes are decided by opening one file of each
-candidate, and give the same result, only later.
+Everything is searched in the index: what no main DICOM tag holds, in the header of one instance of each candidate.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -13,14 +11,14 @@ from hounsfield.dicom.dictionary import lookup
 from hounsfield.dicom.identifiers import PublicId
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.tags import SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, Tag, format_tag
-from hounsfield.errors import BadRequest, NotFound
+from hounsfield.errors import BadRequest
 from hounsfield.http.errors import BadSequenceOfCalls, InexistentItem, ParameterOutOfRange
 from hounsfield.http.messages import Request, Response, answer_json
 from hounsfield.http.routing import Route
 from hounsfield.index.database import Transaction
 from hounsfield.index.find import count, find, is_indexed
-from hounsfield.index.matching import Predicate, predicate
 from hounsfield.index.query import (
+    WILDCARD_VRS,
     Constraint,
     LabelsConstraint,
     Match,
@@ -29,17 +27,13 @@ from hounsfield.index.query import (
     Query,
     parse_constraint,
 )
-from hounsfield.index.resources import first_instance
 from hounsfield.rest.door import Door
 from hounsfield.rest.expansion import Expansion, expand, parse_content
 from hounsfield.rest.formats import TagFormat, format_of_body, json_object
 from hounsfield.rest.metadata_names import metadata_number
 from hounsfield.rest.requested_tags import parse_tags
-from hounsfield.retrieve.datasets import read_instance
+from hounsfield.retrieve.headers import header_access
 
-_DATE_VRS = ("DA", "TM", "DT")
-# Wildcards mean something only in these. PS3.4 C.2.2.2.4.
-_TEXT_VRS = ("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT", "UN")
 _IDENTIFIERS: tuple[Tag, ...] = (
     0x00100020,
     0x00100010,
@@ -63,10 +57,10 @@ def routes(door: Door) -> list[Route]:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A query on the index, and constraints that only files can decide."""
+    """A query, and whether headers are needed to decide it: the constraints on what are no main tags."""
 
     query: Query
-    on_files: tuple[Constraint, ...]
+    on_headers: tuple[Constraint, ...]
 
 
 def post_find(door: Door, request: Request) -> Response:
@@ -87,7 +81,7 @@ def post_count(door: Door, request: Request) -> Response:
     search = parse_search(door, body)
     if search.query.is_case_sensitive:
         raise ParameterOutOfRange("CaseSensitive is not available for counting")
-    if search.on_files:
+    if search.on_headers:
         raise BadRequest("Unable to count with constraints on tags that are not stored in the database")
     with door.archive.database.read() as tx:
         return answer_json({"Count": count(tx, search.query, door.main_tags)})
@@ -101,29 +95,10 @@ def run(door: Door, tx: Transaction, search: Search) -> list[PublicId]:
     limit = query.limit
     if cap and not (query.since and not limit):
         limit = min(limit, cap) if limit else cap
-    if not search.on_files:
-        return find(tx, replace(query, limit=limit), door.main_tags)
-    if options.storage_access == "Never":
+    if search.on_headers and options.storage_access == "Never":
         return []
-    checks = [(constraint.tag, predicate(constraint)) for constraint in search.on_files]
-    found: list[PublicId] = []
-    for public_id in find(tx, replace(query, limit=0), door.main_tags):
-        if _file_satisfies(door, tx, query.level, public_id, checks):
-            found.append(public_id)
-            if limit and len(found) >= limit:
-                break
-    return found
-
-
-def _file_satisfies(
-    door: Door, tx: Transaction, level: Level, public_id: PublicId, checks: Sequence[tuple[Tag, Predicate]]
-) -> bool:
-    try:
-        instance = first_instance(tx, level, public_id)
-        head = read_instance(door.archive, instance, default_encoding=door.options.default_encoding)
-    except NotFound:  # Deleted since the search began.
-        return False
-    return all(holds(head.dataset.text(tag)) for tag, holds in checks)
+    access = header_access(door.archive, options.default_encoding)
+    return find(tx, replace(query, limit=limit), door.main_tags, access)
 
 
 def parse_level(text: Any) -> Level:
@@ -161,18 +136,19 @@ def parse_search(door: Door, body: dict[str, Any]) -> Search:
         raise BadRequest('Field "Query" is missing, or should be a JSON object')
     level = parse_level(body["Level"])
     is_case_sensitive = _typed(body, "CaseSensitive", bool, False)
-    constraints = list(_constraints(body["Query"], is_case_sensitive))
-    indexed = tuple(each for each in constraints if is_indexed(each.tag, level, door.main_tags))
-    on_files = tuple(each for each in constraints if each not in indexed)
+    constraints = tuple(_constraints(body["Query"], is_case_sensitive))
+    on_headers = tuple(each for each in constraints if not is_indexed(each.tag, level, door.main_tags))
     since = _unsigned(body, "Since")
-    if since and (on_files or (is_case_sensitive and any(each.tag in _IDENTIFIERS for each in indexed))):
+    if since and (
+        on_headers or (is_case_sensitive and any(each.tag in _IDENTIFIERS for each in constraints))
+    ):
         raise BadRequest(
             "Unable to use 'Since' in tools/find when querying tags that are not stored as MainDicomTags"
             " in the Database"
         )
     query = Query(
         level,
-        indexed,
+        constraints,
         tuple(_texts(body, "Labels")),
         _labels_constraint(body),
         tuple(_metadata(door, body)),
@@ -182,7 +158,7 @@ def parse_search(door: Door, body: dict[str, Any]) -> Search:
         _unsigned(body, "Limit"),
         is_case_sensitive,
     )
-    return Search(query, on_files)
+    return Search(query, on_headers)
 
 
 def _constraints(query: dict[str, Any], is_case_sensitive: bool) -> list[Constraint]:
@@ -192,12 +168,10 @@ def _constraints(query: dict[str, Any], is_case_sensitive: bool) -> list[Constra
         if not isinstance(value, str):
             raise BadRequest(f'Tag "{name}" must be associated with a string')
         vr = lookup.vr(tag)
-        constraint = parse_constraint(
-            tag, value, is_date_or_time=vr in _DATE_VRS, is_case_sensitive=is_case_sensitive
-        )
+        constraint = parse_constraint(tag, value, vr=vr, is_case_sensitive=is_case_sensitive)
         if constraint is None:
             continue
-        if constraint.match in (Match.WILDCARD, Match.PRESENT) and vr not in _TEXT_VRS:
+        if constraint.match in (Match.WILDCARD, Match.PRESENT) and vr not in WILDCARD_VRS:
             raise ParameterOutOfRange(f"Wildcards are not allowed on tag {format_tag(tag)}")
         found.append(constraint)
     return found

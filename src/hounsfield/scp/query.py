@@ -1,10 +1,9 @@
 """C-FIND of patients, studies, series and instances. PS3.4 C.4.1.
 
-The index gives the candidates; what it does not hold is read from one file of each. Answers are read a page at a
-time, so that a slow requester holds no transaction open.
+Everything comes from the index; answers are read a page at a time, so that a slow requester holds no transaction open.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -17,17 +16,16 @@ from hounsfield.dicom.keys import Keys, KeyValue, decode_keys, read_keys, text_o
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.main_tags import DEFAULT_MAIN_TAGS, MainTags
 from hounsfield.dicom.tags import SOP_CLASS_UID, SPECIFIC_CHARACTER_SET, Tag, format_tag
-from hounsfield.errors import ArchiveError, BadRequest, Corrupt, NotFound
+from hounsfield.errors import ArchiveError, BadRequest, Corrupt
 from hounsfield.hooks import FindFilter
-from hounsfield.index.answers import COMPUTED, MOST_AT_ONCE, Answer, child_tags, load_answers
+from hounsfield.index.answers import COMPUTED, Answer, load_answers
 from hounsfield.index.database import Transaction
-from hounsfield.index.find import find, is_indexed
-from hounsfield.index.matching import Predicate, predicate
-from hounsfield.index.query import Constraint, Match, Query, parse_constraint
-from hounsfield.index.resources import first_instance
+from hounsfield.index.find import find, is_known
+from hounsfield.index.paging import pages
+from hounsfield.index.query import WILDCARD_VRS, Constraint, Match, Query, parse_constraint
 from hounsfield.net.dimse import CommandField, Status
 from hounsfield.net.messages import Burst, Operation, Request, Response, Responses, Service
-from hounsfield.retrieve.datasets import read_instance
+from hounsfield.retrieve.headers import header_access, read_headers
 from hounsfield.scp.answers import AnswerWriter
 from hounsfield.scp.status import CANNOT_UNDERSTAND
 from hounsfield.scp.verification import PREFERRED_TRANSFER_SYNTAXES
@@ -51,9 +49,6 @@ _UNCONSTRAINED = frozenset(
         TIMEZONE_OFFSET,
     )
 )
-_DATE_VRS = ("DA", "TM", "DT")
-# Wildcards mean something only in these. PS3.4 C.2.2.2.4.
-_TEXT_VRS = frozenset(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT", "UN"))
 _MOST_IN_A_BURST = 50
 
 
@@ -169,17 +164,7 @@ _LEVELS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
-    """Constraints by who can decide them: the index at the level, the index below it, or files."""
-
-    query: Query
-    below: tuple[tuple[Level, Constraint], ...] = ()
-    on_files: tuple[Constraint, ...] = ()
-    sop_classes: Constraint | None = None
-
-
-def plan(keys: Keys, level: Level, options: QueryOptions) -> Search:
+def plan(keys: Keys, level: Level, options: QueryOptions) -> Query:
     """Turn the keys of a query into a search.
 
     Raises
@@ -187,7 +172,7 @@ def plan(keys: Keys, level: Level, options: QueryOptions) -> Search:
     BadRequest
         If a wildcard is where none may be.
     """
-    search = Search(Query(level))
+    constraints = []
     for tag, value in sorted(keys.items()):
         if tag >> 16 < 0x0008 or not tag & 0xFFFF or tag in _UNCONSTRAINED or not isinstance(value, str):
             continue
@@ -195,8 +180,8 @@ def plan(keys: Keys, level: Level, options: QueryOptions) -> Search:
             continue
         constraint = _constraint(keys, tag, value, options)
         if constraint is not None:
-            search = _add(search, constraint, options.main_tags)
-    return search
+            constraints.append(constraint)
+    return Query(level, tuple(constraints), looks_below=True)
 
 
 def _constraint(keys: Keys, tag: Tag, value: str, options: QueryOptions) -> Constraint | None:
@@ -205,92 +190,60 @@ def _constraint(keys: Keys, tag: Tag, value: str, options: QueryOptions) -> Cons
     constraint = parse_constraint(
         tag,
         value,
-        is_date_or_time=vr in _DATE_VRS,
+        vr=vr,
         is_case_sensitive=vr != "PN" or options.is_name_case_sensitive,
     )
     if constraint is None:
         return None
     has_wildcard = constraint.match in (Match.WILDCARD, Match.PRESENT)
-    if has_wildcard and vr not in _TEXT_VRS:
+    if has_wildcard and vr not in WILDCARD_VRS:
         raise BadRequest(f"A wildcard is not allowed in {format_tag(tag)}")
     return constraint
 
 
-def _add(search: Search, constraint: Constraint, main_tags: MainTags) -> Search:
-    query, tag = search.query, constraint.tag
-    if tag == 0x00080062:
-        return replace(search, sop_classes=constraint)
-    if is_indexed(tag, query.level, main_tags):
-        return replace(search, query=replace(query, constraints=(*query.constraints, constraint)))
-    for below in Level:
-        if below > query.level and tag in main_tags.tags(below):
-            return replace(search, below=(*search.below, (below, constraint)))
-    return replace(search, on_files=(*search.on_files, constraint))
-
-
-def candidates(archive: Archive, search: Search, main_tags: MainTags, limit: int = 0) -> list[PublicId]:
-    """What satisfies the constraints that the index decides alone, `limit` at most if nothing else is to be asked."""
-    is_decided = not (search.below or search.on_files or search.sop_classes)
-    with archive.database.read() as tx:
-        return find(tx, replace(search.query, limit=limit if is_decided else 0), main_tags)
-
-
 def _answers(
-    archive: Archive, options: QueryOptions, search: Search, wanted: frozenset[Tag], maximum: int
+    archive: Archive, options: QueryOptions, search: Query, wanted: frozenset[Tag], maximum: int
 ) -> Iterator[tuple[dict[Tag, KeyValue], Answer]]:
-    """Each match, with the values that were read from its file; one more than `maximum` if there are more."""
-    level, main_tags = search.query.level, options.main_tags
-    if search.on_files and options.storage_access == "Never":
+    """Each match, with the values that were read from its header; one more than `maximum` if there are more."""
+    level, main_tags = search.level, options.main_tags
+    reads_headers = options.storage_access != "Never"
+    if not reads_headers and not all(is_known(each.tag, main_tags) for each in search.constraints):
         return
-    public_ids = candidates(archive, search, main_tags, maximum and maximum + 1)
-    computed = [tag for tag in COMPUTED if tag in wanted or (search.sop_classes and tag == 0x00080062)]
-    checks = [(each.tag, predicate(each)) for each in search.on_files]
+    with archive.database.read() as tx:
+        access = header_access(archive, options.default_encoding)
+        public_ids = find(tx, replace(search, limit=maximum and maximum + 1), main_tags, access)
+    computed = [tag for tag in COMPUTED if tag in wanted]
     indexed = frozenset(tag for upper in Level if upper <= level for tag in main_tags.tags(upper))
     elsewhere = frozenset(tag for tag in wanted if tag not in COMPUTED and tag not in _UNCONSTRAINED)
-    from_files = elsewhere - indexed - ({SOP_CLASS_UID} if level == Level.INSTANCE else set())
-    for start in range(0, len(public_ids), MOST_AT_ONCE):
-        page = public_ids[start : start + MOST_AT_ONCE]
+    from_headers = elsewhere - indexed - ({SOP_CLASS_UID} if level == Level.INSTANCE else set())
+    for page in pages(public_ids):
         with archive.database.read() as tx:
             answers = load_answers(tx, level, page, computed)
-            answers = [answer for answer in answers if _holds_in_index(tx, search, answer)]
+            needed = {}
+            for answer in answers:
+                tags = from_headers
+                if answer.main_tags_version != options.main_tags_version:
+                    # Main DICOM tags were added to the configuration since it was received.
+                    tags |= {tag for tag in elsewhere & indexed if format_tag(tag) not in answer.main_tags}
+                if tags and reads_headers:
+                    needed[answer.public_id] = tags
+            headers = dict(_headers(archive, tx, options, level, needed))
         for answer in answers:
-            needed = from_files
-            if answer.main_tags_version != options.main_tags_version:
-                # Main DICOM tags were added to the configuration since it was received.
-                needed |= {tag for tag in elsewhere & indexed if format_tag(tag) not in answer.main_tags}
-            if not checks and (not needed or options.storage_access == "Never"):
-                yield {}, answer
-                continue
-            dataset = _read_file(archive, options, level, answer)
-            if dataset is not None and all(holds(dataset.text(tag)) for tag, holds in checks):
-                yield _values(dataset, needed), answer
+            dataset = headers.get(answer.public_id)
+            yield ({} if dataset is None else _values(dataset, needed[answer.public_id])), answer
 
 
-def _holds_in_index(tx: Transaction, search: Search, answer: Answer) -> bool:
-    level = search.query.level
-    if search.sop_classes is not None:
-        present = set(answer.computed.get(0x00080062, "").split("\\"))
-        if not present & set(search.sop_classes.values):
-            return False
-    return all(
-        _holds_below(tx, level, answer.row, below, format_tag(constraint.tag), predicate(constraint))
-        for below, constraint in search.below
-    )
-
-
-def _holds_below(tx: Transaction, level: Level, row: int, below: Level, key: str, holds: Predicate) -> bool:
-    """Whether one of the descendants at a level satisfies a constraint."""
-    return any(holds(tags.get(key)) for tags in child_tags(tx, level, row, below))
-
-
-def _read_file(archive: Archive, options: QueryOptions, level: Level, answer: Answer) -> Dataset | None:
-    """The header of one instance; None if it was deleted since the search began, or is damaged."""
-    try:
-        with archive.database.read() as tx:
-            instance = first_instance(tx, level, answer.public_id)
-        return read_instance(archive, instance, default_encoding=options.default_encoding).dataset
-    except (NotFound, Corrupt):
-        return None
+def _headers(
+    archive: Archive,
+    tx: Transaction,
+    options: QueryOptions,
+    level: Level,
+    needed: Mapping[PublicId, frozenset[Tag]],
+) -> Iterable[tuple[PublicId, Dataset]]:
+    if not needed:
+        return ()
+    tags = frozenset().union(*needed.values())
+    return read_headers(archive, tx, level, list(needed), tags, default_encoding=options.default_encoding)
 
 
 def _values(dataset: Dataset, tags: frozenset[Tag]) -> dict[Tag, KeyValue]:
