@@ -13,7 +13,7 @@ from hounsfield.errors import BadRequest
 from hounsfield.imaging.decode import decode
 from hounsfield.imaging.display import read_display
 from hounsfield.imaging.frames import NoPixelData, count_frames, has_frames, read_frame
-from hounsfield.imaging.geometry import Plane, order_planes, read_planes
+from hounsfield.imaging.geometry import FramePlane, order_planes, read_planes
 from hounsfield.imaging.npy import encode_npy, frame_values
 from hounsfield.index.resources import children, load
 from hounsfield.retrieve.datasets import read_instance_head
@@ -47,7 +47,7 @@ class OrderedSeries:
 class _Slice:
     public_id: PublicId
     frames: int
-    plane: Plane | None
+    plane: FramePlane | None
     number: int | None
 
 
@@ -91,7 +91,7 @@ def _slices(archive: Archive, series_id: str) -> list[_Slice]:
     return found
 
 
-def _plane_of(dataset: Dataset) -> Plane | None:
+def _plane_of(dataset: Dataset) -> FramePlane | None:
     return read_planes(dataset, 1)[0]
 
 
