@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -153,3 +155,22 @@ def test_transcoded_instances_are_durable(start_server: Start) -> None:
     server.kill()
     again = start_server({"IngestTranscoding": JPEG_LS})
     assert stored(again, sent).file_meta.TransferSyntaxUID == JPEG_LS
+
+
+def test_a_codec_that_crashes_costs_one_request(start_server: Start) -> None:
+    server = start_server({})
+    sent = post(server, bundled("JPEG2000.dcm"))["ID"]
+    assert server.request("GET", f"/instances/{sent}/preview")[0] == 200
+    if not Path(f"/proc/{server.process.pid}").exists():
+        pytest.skip("no /proc")
+    workers = [
+        int(pid)
+        for task in Path(f"/proc/{server.process.pid}/task").iterdir()
+        for pid in (task / "children").read_text().split()
+    ]
+    assert workers
+    for worker in workers:
+        os.kill(worker, signal.SIGKILL)
+    for _ in range(3):
+        assert server.request("GET", f"/instances/{sent}/preview")[0] == 200
+    assert server.stop() == 0

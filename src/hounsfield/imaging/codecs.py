@@ -52,6 +52,9 @@ class Codec:
     begins_frame: Callable[[bytes], bool] | None
     """See `fragments.Encapsulated.begins_frame`."""
 
+    is_foreign: bool = True
+    """Whether libraries read the bit stream that may crash on it: see `isolation`."""
+
 
 def _matching(header: Bitstream, description: PixelDescription) -> Bitstream:
     """Refuse a bit stream of another size than its data set before a decoder allocates for it."""
@@ -186,7 +189,7 @@ _JPEG = Codec(decode_jpeg, fragments.begins_jpeg)
 _JPEG_LS = Codec(decode_jpeg_ls, fragments.begins_jpeg)
 _JPEG_2000 = Codec(decode_jpeg_2000, fragments.begins_jpeg_2000)
 _JPEG_XL = Codec(decode_jpeg_xl, fragments.begins_jpeg_xl)
-_RLE = Codec(decode_rle, fragments.begins_rle)
+_RLE = Codec(decode_rle, fragments.begins_rle, is_foreign=False)
 
 CODECS: dict[str, Codec] = {
     "1.2.840.10008.1.2.4.50": _JPEG,  # baseline

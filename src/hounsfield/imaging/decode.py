@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hounsfield import errors
-from hounsfield.imaging import codecs, colour
+from hounsfield.imaging import codecs, colour, isolation
 from hounsfield.imaging.codecs import Decoded
 from hounsfield.imaging.description import RGB, YBR_FULL, YBR_FULL_422, YBR_PARTIAL_422, PixelDescription
 from hounsfield.imaging.elscint import decode_private
 from hounsfield.imaging.frames import EncodedFrame
 from hounsfield.imaging.limits import DEFAULT_LIMITS, Limits
+from hounsfield.imaging.wire import decoded_of_header, header_of_frame
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,8 +46,23 @@ def decode(frame: EncodedFrame, limits: Limits = DEFAULT_LIMITS) -> Pixels:
     Unsupported
         If no decoder knows the transfer syntax.
     """
-    decoded = decode_samples(frame, limits)
+    decoded = _decode_safely(frame, limits)
     return _to_rgb(stored_values(decoded, frame.description), decoded.photometric, frame.description)
+
+
+def _decode_safely(frame: EncodedFrame, limits: Limits) -> Decoded:
+    """Decode in a process of its own, if there are such and a library has to read the bit stream."""
+    pool = isolation.current()
+    codec = codecs.CODECS.get(frame.transfer_syntax_uid)
+    if pool is None or codec is None or not codec.is_foreign or frame.private_compression:
+        return decode_samples(frame, limits)
+    if frame.description.decoded_bytes > limits.frame_bytes:
+        raise errors.Corrupt(f"a frame of {frame.description.decoded_bytes} bytes is over the limit")
+    decoded = decoded_of_header(*pool.ask({"task": "decode", **header_of_frame(frame)}, frame.data))
+    expected = (frame.description.rows, frame.description.columns, frame.description.samples)
+    if decoded.array.shape != expected:
+        raise isolation.WorkerFailure("the decoder gave an image of another size")
+    return decoded
 
 
 def decode_samples(frame: EncodedFrame, limits: Limits = DEFAULT_LIMITS) -> Decoded:

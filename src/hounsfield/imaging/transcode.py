@@ -21,15 +21,15 @@ from hounsfield.dicom.part10 import Head, inflate, read_whole, wrap_header
 from hounsfield.dicom.scan import Buffer, Encoding
 from hounsfield.dicom.tags import Tag
 from hounsfield.imaging import codecs, description
-from hounsfield.imaging.decode import decode_samples, stored_values
 from hounsfield.imaging.derivation import Derivation, inherited_loss, lossy_changes
-from hounsfield.imaging.description import YBR_FULL, YBR_FULL_422, PixelDescription, describe
+from hounsfield.imaging.description import PixelDescription, describe
 from hounsfield.imaging.elscint import private_tags
 from hounsfield.imaging.encapsulation import encapsulated, encapsulated_icons
-from hounsfield.imaging.encoders import ENCODERS, QUALITY_DEFAULT, Encoder, Samples, check, native_bytes
+from hounsfield.imaging.encoders import ENCODERS, QUALITY_DEFAULT, Encoder
 from hounsfield.imaging.frames import EncodedFrame, has_frames, read_frame
 from hounsfield.imaging.limits import DEFAULT_LIMITS, Limits
-from hounsfield.imaging.overlay_planes import find_planes, pack_bits, plane_changes, plane_of
+from hounsfield.imaging.overlay_planes import find_planes, pack_bits, plane_changes
+from hounsfield.imaging.recode import Form, Recoded, Work, recode_safely
 
 _PIXELS = (tags.FLOAT_PIXEL_DATA, tags.DOUBLE_FLOAT_PIXEL_DATA, tags.PIXEL_DATA)
 # Extended Offset Table and Lengths, and the total length of encapsulated pixel data.
@@ -52,36 +52,6 @@ class _Source:
         """The description of pixels that are there."""
         assert self.description is not None
         return self.description
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What is to be done with every frame."""
-
-    transfer_syntax_uid: str
-    quality: int
-    overlay_bits: tuple[int, ...]
-    limits: Limits
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What the samples were that went into an encoder."""
-
-    photometric: str
-    bits_allocated: int
-    is_signed: bool
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Recoded:
-    """A frame in its new transfer syntax."""
-
-    data: bytes
-    form: Form
-    overlays: tuple[bytes, ...]
-    """Overlays that lay in the unused bits, a byte a pixel."""
 
 
 def can_encode(transfer_syntax_uid: str) -> bool:
@@ -236,40 +206,15 @@ def _recode_all(source: _Source, work: Work) -> Iterator[Recoded]:
     numbers = iter(range(1, pixels.number_of_frames + 1))
     threads = os.cpu_count() or 1
     if pixels.number_of_frames == 1 or threads == 1:
-        yield from (recode(frame(number), work) for number in numbers)
+        yield from (recode_safely(frame(number), work) for number in numbers)
         return
     with ThreadPoolExecutor(threads) as pool:
-        waiting = deque(pool.submit(recode, frame(number), work) for number in islice(numbers, 2 * threads))
+        waiting = deque(
+            pool.submit(recode_safely, frame(number), work) for number in islice(numbers, 2 * threads)
+        )
         while waiting:
             yield waiting.popleft().result()
-            waiting.extend(pool.submit(recode, frame(number), work) for number in islice(numbers, 1))
-
-
-def recode(frame: EncodedFrame, work: Work) -> Recoded:
-    """Decode one frame and encode it again. A function of picklable records, as `decode.decode` is."""
-    pixels = frame.description
-    decoded = decode_samples(frame, work.limits)
-    array = stored_values(decoded, pixels)
-    photometric = YBR_FULL if decoded.photometric == YBR_FULL_422 else decoded.photometric
-    is_single_bit = pixels.bits_allocated == 1
-    form = Form(
-        photometric, 1 if is_single_bit else 8 * array.dtype.itemsize, array.dtype.kind == "i", array.shape
-    )
-    encoder = ENCODERS.get(work.transfer_syntax_uid)
-    if encoder is None:
-        # Single bits are packed when all frames are there: the next may begin within a byte.
-        data = native_bytes(array, is_big_endian=work.transfer_syntax_uid in codecs.BIG_ENDIAN_PIXELS)
-    else:
-        check(
-            encoder,
-            photometric=photometric,
-            bits_allocated=form.bits_allocated,
-            bits=pixels.bits_stored,
-            is_signed=form.is_signed,
-            is_float=pixels.is_float,
-        )
-        data = encoder.encode(array, Samples(pixels.bits_stored, photometric, work.quality))
-    return Recoded(data, form, tuple(plane_of(decoded, bit) for bit in work.overlay_bits))
+            waiting.extend(pool.submit(recode_safely, frame(number), work) for number in islice(numbers, 1))
 
 
 def _form_changes(pixels: PixelDescription, encoder: Encoder | None, form: Form) -> dict[Tag, Value | None]:

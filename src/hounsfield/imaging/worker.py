@@ -1,0 +1,87 @@
+"""The process that `isolation` starts: it decodes, or encodes anew, one frame after the other.
+
+The shared file holds what is asked about, and then what is answered.
+"""
+
+import faulthandler
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from io import FileIO
+from pathlib import Path
+from typing import IO, cast
+
+from hounsfield import errors
+from hounsfield.imaging.decode import decode_samples
+from hounsfield.imaging.isolation import Header, receive, send
+from hounsfield.imaging.recode import header_of_recoded, recode, work_of_header
+from hounsfield.imaging.wire import Part, frame_of_header, header_of_decoded
+
+_NOTHING_OPEN = Path(os.devnull)
+
+
+def main(arguments: list[str | int]) -> None:
+    """Work until the standard input ends: the server is gone then."""
+    name, timeout, memory = str(arguments[0]), int(arguments[1]), int(arguments[2])
+    _limit(memory)
+    questions, answers = _pipes()
+    with FileIO(name, "r+b") as shared, _NOTHING_OPEN.open("w") as nowhere:
+        while (question := receive(questions)) is not None:
+            # Ends the process from a thread of its own, even out of a loop in a codec.
+            faulthandler.dump_traceback_later(timeout, exit=True, file=nowhere)
+            answer, parts = _answer(question, _content(shared, question))
+            shared.seek(0)
+            for part in parts:
+                shared.write(part)
+            send(answers, answer, [len(part) for part in parts])
+            faulthandler.cancel_dump_traceback_later()
+
+
+def _pipes() -> tuple[IO[bytes], IO[bytes]]:
+    """The pipes to the server; what libraries print goes nowhere."""
+    questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nowhere = os.open(_NOTHING_OPEN, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
+    return questions, answers
+
+
+def _limit(memory: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "win32":
+        return
+    import resource
+
+    for kind, limit in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0)):
+        with suppress(ValueError, OSError):  # lower already
+            resource.setrlimit(kind, (limit, limit))
+
+
+def _content(shared: FileIO, question: Header) -> bytes:
+    shared.seek(0)
+    return shared.read(cast(int, question["size"]))
+
+
+def _answer(question: Header, data: bytes) -> tuple[Header, list[Part]]:
+    try:
+        return _TASKS[str(question["task"])](question, data)
+    except errors.Unsupported as error:
+        return {"error": "Unsupported", "message": str(error)}, []
+    except (errors.ArchiveError, MemoryError) as error:
+        return {"error": "Corrupt", "message": str(error)}, []
+
+
+def _decode(question: Header, data: bytes) -> tuple[Header, list[Part]]:
+    return header_of_decoded(decode_samples(frame_of_header(question, data)))
+
+
+def _recode(question: Header, data: bytes) -> tuple[Header, list[Part]]:
+    return header_of_recoded(recode(frame_of_header(question, data), work_of_header(question)))
+
+
+_TASKS: Mapping[str, Callable[[Header, bytes], tuple[Header, list[Part]]]] = {
+    "decode": _decode,
+    "recode": _recode,
+}
