@@ -68,7 +68,14 @@ def test_no_process_starts_for_what_our_own_code_reads(pool: WorkerPool, make: M
     assert workers_of(pool) == []
 
 
-def test_a_worker_that_dies_costs_one_frame(pool: WorkerPool, make: Make, grey: Grey) -> None:
+def test_a_frame_that_ends_its_worker_costs_that_frame(pool: WorkerPool, make: Make, grey: Grey) -> None:
+    for _ in range(3):
+        with pytest.raises(WorkerFailure):
+            pool.ask({"task": "one that ends the process"}, b"")
+        np.testing.assert_array_equal(decode(encoded(make, grey)).array[..., 0], grey)
+
+
+def test_a_worker_that_dies_by_itself_costs_nothing(pool: WorkerPool, make: Make, grey: Grey) -> None:
     frame = encoded(make, grey)
     decode(frame)
     victims = workers_of(pool)
@@ -78,8 +85,7 @@ def test_a_worker_that_dies_costs_one_frame(pool: WorkerPool, make: Make, grey: 
         waiting = threads.submit(decode, frame)
         for victim in victims:
             os.kill(victim, signal.SIGKILL)
-        with pytest.raises(WorkerFailure):
-            waiting.result(20)
+        np.testing.assert_array_equal(waiting.result(20).array[..., 0], grey)
     np.testing.assert_array_equal(decode(frame).array[..., 0], grey)
 
 

@@ -157,19 +157,29 @@ class WorkerPool:
             If it took too long.
         """
         with self._slots:
-            worker = self._take()
-            try:
-                return worker.ask(header, data)
-            finally:
-                self._put_back(worker)
+            idle = self._take_idle()
+            if idle is not None:
+                # It may have ended while it had nothing to do, which is no fault of this frame.
+                with contextlib.suppress(WorkerFailure):
+                    return self._use(idle, header, data)
+            return self._use(self._start(), header, data)
 
-    def _take(self) -> _Worker:
+    def _use(self, worker: _Worker, header: Header, data: Data) -> tuple[Header, list[bytes]]:
+        try:
+            return worker.ask(header, data)
+        finally:
+            self._put_back(worker)
+
+    def _take_idle(self) -> _Worker | None:
         with self._lock:
             while self._free:
                 worker = self._free.pop()
                 if worker.is_alive:
                     return worker
                 worker.kill()
+        return None
+
+    def _start(self) -> _Worker:
         try:
             return _Worker(self._options)
         except OSError as cause:
