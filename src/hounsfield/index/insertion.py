@@ -33,6 +33,7 @@ class NewAttachment:
     compression: int = 1
     md5: str | None = None
     stored_md5: str | None = None
+    stored_crc32: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +159,8 @@ def insert_attachment(
     """Add the row of an attachment, and count its size."""
     tx.send(
         "INSERT INTO attachments (level, resource, type, uuid, size, stored_size, compression, md5,"
-        " stored_md5, revision)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " stored_md5, revision, stored_crc32)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         int(level),
         resource,
         new.type,
@@ -170,6 +171,7 @@ def insert_attachment(
         new.md5,
         new.stored_md5,
         revision,
+        new.stored_crc32,
     )
     tx.pending.count("size", new.size)
     tx.pending.count("stored_size", new.stored_size)

@@ -47,6 +47,7 @@ from hounsfield.ingest.note import Note, write_note
 from hounsfield.ingest.settling import Settling
 from hounsfield.store.area import FileKey
 from hounsfield.store.compression import compress, decompress
+from hounsfield.store.note import crc32_of_parts
 from hounsfield.store.spool import Buffer, Spool, SpoolFile
 
 _LARGE = 8 << 20  # Bytes from which a file is compressed by way of the spool.
@@ -259,25 +260,29 @@ def _store(intake: Intake, incoming: Incoming, new: NewInstance) -> NewAttachmen
     note = write_note(Note(size, compression, intake.options.overwrite is not Overwrite.NEVER, reception))
     storage, content, stored_size = intake.archive.storage, incoming.content, size
     if compression is Compression.ZLIB_WITH_SIZE:
-        key, stored_size = _store_compressed(intake, parts, note)
-    elif isinstance(content, SpoolFile):
-        key = storage.adopt(content, note)
+        key, stored_size, crc32 = _store_compressed(intake, parts, note)
     else:
-        key = storage.create(parts, note)
-    return NewAttachment(AttachmentType.DICOM, key, size, stored_size, compression)
+        crc32 = crc32_of_parts(parts)
+        if isinstance(content, SpoolFile):
+            key = storage.adopt(content, note, crc32)
+        else:
+            key = storage.create(parts, note, crc32)
+    return NewAttachment(AttachmentType.DICOM, key, size, stored_size, compression, stored_crc32=crc32)
 
 
-def _store_compressed(intake: Intake, parts: Sequence[Buffer], note: bytes) -> tuple[FileKey, int]:
-    """Put the compressed file in the storage area, by way of the spool if it is large; its key and size."""
+def _store_compressed(intake: Intake, parts: Sequence[Buffer], note: bytes) -> tuple[FileKey, int, int]:
+    """Put the compressed file in the storage area, by way of the spool if it is large; its key, size and CRC-32."""
     if intake.spool is None or sum(map(len, parts)) < _LARGE:
         pieces = [piece for piece in compress(parts) if piece]
-        return intake.archive.storage.create(pieces, note), sum(map(len, pieces))
-    spooled = intake.spool.create()
+        crc32 = crc32_of_parts(pieces)
+        return intake.archive.storage.create(pieces, note, crc32), sum(map(len, pieces)), crc32
+    spooled, crc32 = intake.spool.create(), 0
     try:
         for piece in compress(parts):
             spooled.write(piece)
+            crc32 = crc32_of_parts([piece], crc32)
         stored_size = spooled.size
-        return intake.archive.storage.adopt(spooled, note), stored_size
+        return intake.archive.storage.adopt(spooled, note, crc32), stored_size, crc32
     except OSError as error:
         raise StorageFull("A compressed file cannot be spooled") from error
     finally:

@@ -22,6 +22,7 @@ from hounsfield.ingest.note import Note, read_note
 from hounsfield.ingest.receive import Intake
 from hounsfield.store.area import FileKey, Recent
 from hounsfield.store.compression import decompress
+from hounsfield.store.note import crc32_of_parts
 
 _log = logging.getLogger("hounsfield.generic")
 
@@ -98,6 +99,7 @@ def _restore(intake: Intake, recent: Recent, note: Note, swept: list[FileKey]) -
         data = intake.archive.storage.read(recent.key, 0, recent.size)
     except NotFound:  # Another server deleted the instance meanwhile.
         return False
+    crc32 = crc32_of_parts([data])
     try:
         if note.compression == Compression.ZLIB_WITH_SIZE:
             data = decompress(data)
@@ -108,7 +110,9 @@ def _restore(intake: Intake, recent: Recent, note: Note, swept: list[FileKey]) -
             "File %s was stored and cannot be indexed again; it is left in the storage area", recent.key
         )
         return False
-    attachment = NewAttachment(AttachmentType.DICOM, recent.key, len(data), recent.size, note.compression)
+    attachment = NewAttachment(
+        AttachmentType.DICOM, recent.key, len(data), recent.size, note.compression, stored_crc32=crc32
+    )
     public_ids = identifiers.public_ids()
     new = describe(
         head,

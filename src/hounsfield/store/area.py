@@ -40,8 +40,8 @@ class Recent:
 class StorageArea(Protocol):
     """Keeps files by key. Every operation may be called from any thread."""
 
-    def create(self, parts: Sequence[Buffer], note: bytes) -> FileKey:
-        """Keep the concatenation of `parts`.
+    def create(self, parts: Sequence[Buffer], note: bytes, crc32: int | None = None) -> FileKey:
+        """Keep the concatenation of `parts`, whose CRC-32 may be given if it is known.
 
         Raises
         ------
@@ -50,7 +50,7 @@ class StorageArea(Protocol):
         """
         ...
 
-    def adopt(self, spooled: SpoolFile, note: bytes) -> FileKey:
+    def adopt(self, spooled: SpoolFile, note: bytes, crc32: int | None = None) -> FileKey:
         """Keep a spooled file without copying it when it lies on the same file system."""
         ...
 

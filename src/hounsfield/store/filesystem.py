@@ -55,14 +55,13 @@ class FilesystemArea:
             root, self._filling, sync=sync, batch=batch, folder_limit=folder_limit, node=node
         )
 
-    def create(self, parts: Sequence[Buffer], note: bytes) -> FileKey:
+    def create(self, parts: Sequence[Buffer], note: bytes, crc32: int | None = None) -> FileKey:
         """See `StorageArea.create`."""
         slot = self._take()
         try:
-            length, crc32 = 0, 0
-            for part in parts:
-                length += len(part)
-                crc32 = notes.crc32(part, crc32)
+            length = sum(map(len, parts))
+            if crc32 is None:
+                crc32 = notes.crc32_of_parts(parts)
             views = [memoryview(part) for part in (*parts, notes.ending(note, length, crc32)) if len(part)]
             write_all(slot.fd, views)
             if self._sync:
@@ -73,13 +72,14 @@ class FilesystemArea:
         os.close(slot.fd)
         return slot.key
 
-    def adopt(self, spooled: SpoolFile, note: bytes) -> FileKey:
+    def adopt(self, spooled: SpoolFile, note: bytes, crc32: int | None = None) -> FileKey:
         """See `StorageArea.adopt`: a rename over a slot, so the name needs a synchronisation of its own."""
         slot = self._take()
         try:
-            view = spooled.view()
-            crc32 = notes.content_crc32(lambda start, length: view[start : start + length], spooled.size)
-            view.release()
+            if crc32 is None:
+                view = spooled.view()
+                crc32 = notes.crc32_of_parts([view])
+                view.release()
             spooled.write(notes.ending(note, spooled.size, crc32))
             if self._sync:
                 sync_file(spooled.fileno())

@@ -17,14 +17,14 @@ class MemoryArea:
         self._notes: dict[FileKey, bytes] = {}
         self._mark = 0
 
-    def create(self, parts: Sequence[Buffer], note: bytes) -> FileKey:
+    def create(self, parts: Sequence[Buffer], note: bytes, crc32: int | None = None) -> FileKey:
         """See `StorageArea.create`."""
         key = FileKey(str(uuid4()))
         self._notes[key] = note
         self._files[key] = b"".join(parts)
         return key
 
-    def adopt(self, spooled: SpoolFile, note: bytes) -> FileKey:
+    def adopt(self, spooled: SpoolFile, note: bytes, crc32: int | None = None) -> FileKey:
         """See `StorageArea.adopt`; here the bytes are copied."""
         return self.create([bytes(spooled.view())], note)
 

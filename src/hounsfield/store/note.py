@@ -7,7 +7,7 @@ CRC of its footer is whole.
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from isal import isal_zlib
 
@@ -43,6 +43,13 @@ def parse_footer(footer: Buffer, file_size: int) -> tuple[int, int, int, int] | 
 def is_sealed(note: bytes, footer: bytes, seal: int) -> bool:
     """Whether the note and the footer are those that were written together."""
     return bool(crc32(footer[:24], crc32(note)) == seal)
+
+
+def crc32_of_parts(parts: Iterable[Buffer], value: int = 0) -> int:
+    """CRC-32 of the concatenation of `parts`, continued from `value`."""
+    for part in parts:
+        value = crc32(part, value)
+    return value
 
 
 def content_crc32(read: Callable[[int, int], Buffer], length: int) -> int:
