@@ -11,7 +11,7 @@ from typing import Final
 from hounsfield import __version__, logs
 from hounsfield.config import documents, error_codes
 from hounsfield.config.configuration import Configuration, load
-from hounsfield.config.flags import Flags, Show, Start
+from hounsfield.config.flags import Flags, Show, Start, Upkeep
 from hounsfield.config.refusal import ConfigurationRefused, Refusal
 from hounsfield.config.sources import Origin
 from hounsfield.errors import ArchiveError, BadRequest, Unsupported
@@ -27,6 +27,9 @@ Hounsfield, a medical-imaging server: receives, stores, indexes and shows DICOM.
 Usage:
   hounsfield serve [OPTION]... [CONFIGURATION]...   start the server
   hounsfield config [--markdown]                    print every option, with its default
+  hounsfield verify [--quick] [--json] [--grace=SECONDS] [CONFIGURATION]...
+                                                    compare the index with the files, while the server runs or not
+  hounsfield rebuild [--json] [CONFIGURATION]...    index the files that the index does not know, all if it is new
   hounsfield [OPTION]... [CONFIGURATION]...         the same as `serve`, as Orthanc is started
 
 CONFIGURATION is a JSON file of Orthanc's format, or a folder of them. Without any, the server listens on
@@ -50,7 +53,11 @@ Options:
 
 Options with a value are also understood as two words (--logfile FILE). Those about logs are applied in order.
 
-Exit status: 0 after a normal stop, 255 if the server could not start.
+`verify` reads every file, or with --quick only looks at names and sizes; files younger than 60 seconds may still get
+their row. Both commands print JSON with --json.
+
+Exit status: 0 after a normal stop, 255 if the server could not start. `verify` and `rebuild`: 0 if all is well, 1 if
+something is damaged, 255 if they could not work.
 """
 
 _WITH_VALUE: Final = {"--config", "--advanced-config", "--logdir", "--logfile", "--openapi", "--cheatsheet"}
@@ -73,7 +80,7 @@ class _Draft:
     unsupported: list[str] = field(default_factory=list)
 
 
-def parse(arguments: Sequence[str]) -> Start | Show:
+def parse(arguments: Sequence[str]) -> Start | Show | Upkeep:
     """Understand a command line. The first option that prints something wins.
 
     Raises
@@ -84,6 +91,8 @@ def parse(arguments: Sequence[str]) -> Start | Show:
     command, rest = (arguments[0], arguments[1:]) if arguments else ("serve", ())
     if command == "config":
         return _parse_config(rest)
+    if command in ("verify", "rebuild"):
+        return _parse_upkeep(command, rest)
     draft = _Draft()
     for name, value in _pairs(rest if command == "serve" else arguments):
         if name in _PRINTED:
@@ -103,6 +112,24 @@ def _parse_config(arguments: Sequence[str]) -> Show:
         case ["--help" | "-h"]:
             return Show("help")
     raise BadRequest("usage: hounsfield config [--markdown]")
+
+
+def _parse_upkeep(what: str, arguments: Sequence[str]) -> Upkeep | Show:
+    command = Upkeep(what)
+    for argument in arguments:
+        if argument in ("--help", "-h"):
+            return Show("help")
+        if argument == "--json":
+            command = replace(command, is_json=True)
+        elif argument == "--quick" and what == "verify":
+            command = replace(command, is_quick=True)
+        elif argument.startswith("--grace=") and what == "verify" and argument[8:].isdecimal():
+            command = replace(command, grace_seconds=float(argument[8:]))
+        elif argument.startswith("-"):
+            raise BadRequest(f"`hounsfield {what}` has no option {argument}")
+        else:
+            command = replace(command, paths=(*command.paths, Path(argument)))
+    return command
 
 
 def _pairs(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -159,7 +186,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is returned."""
     try:
         command = parse(list(sys.argv[1:] if arguments is None else arguments))
-        return _show(command) if isinstance(command, Show) else _start(command)
+        if isinstance(command, Show):
+            return _show(command)
+        return _keep(command) if isinstance(command, Upkeep) else _start(command)
     except ArchiveError as error:
         sys.stderr.write(f"hounsfield: {error}\n")
         return EXIT_FAILURE
@@ -217,6 +246,14 @@ def _start(command: Start) -> int:
     finally:
         logs.stop(writer)
     return EXIT_FAILURE
+
+
+def _keep(command: Upkeep) -> int:
+    """Look after the archive of a configuration."""
+    from hounsfield.keeping import run_rebuild, run_verify
+
+    configuration = load(Origin(command.paths, dict(os.environ), Path.cwd()))
+    return (run_verify if command.what == "verify" else run_rebuild)(configuration, command)
 
 
 def _serve(configuration: Configuration, flags: Flags) -> int:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from hounsfield.archive import Archive
 from hounsfield.config import records
@@ -12,18 +13,21 @@ from hounsfield.config.postgres import is_in_postgres, read_postgres
 from hounsfield.config.system import server_identifier
 from hounsfield.events import EventBus
 from hounsfield.index.database import Database
-from hounsfield.index.postgres import PostgresDatabase
-from hounsfield.index.sqlite import SqliteDatabase
+from hounsfield.index.options import PostgresOptions
+from hounsfield.index.postgres import PostgresDatabase, PostgresReader
+from hounsfield.index.sqlite import SqliteDatabase, SqliteReader
 from hounsfield.store.durable import make_folder
+from hounsfield.store.files import FolderFiles
 from hounsfield.store.filesystem import FilesystemArea
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An archive, and its storage area as the folder it is. `node` names this server if it shares the archive."""
+    """An archive, and its storage area in the folder `root`. `node` names this server if it shares the archive."""
 
     archive: Archive
     area: FilesystemArea
+    root: Path
     node: str
 
 
@@ -42,11 +46,7 @@ def opened(configuration: Configuration) -> Iterator[Opened]:
     for folder in (general.storage_folder, general.index_folder):
         make_folder(folder, sync=True)
     node = server_identifier(configuration)
-    postgres = (
-        read_postgres(configuration.mapping("PostgreSQL"), node)
-        if is_in_postgres(configuration.given)
-        else None
-    )
+    postgres = _postgres(configuration, node)
     is_shared = postgres is not None and not postgres.is_locked
     database: Database = (
         SqliteDatabase(general.index_folder / "hounsfield.db")
@@ -58,11 +58,42 @@ def opened(configuration: Configuration) -> Iterator[Opened]:
             general.storage_folder, sync=ingest.is_synced, node=_tag(node) if is_shared else ""
         )
         try:
-            yield Opened(Archive(database, area, EventBus()), area, node if is_shared else "")
+            archive = Archive(database, area, EventBus())
+            yield Opened(archive, area, general.storage_folder, node if is_shared else "")
         finally:
             area.close()
     finally:
         database.close()
+
+
+@contextmanager
+def opened_to_read(
+    configuration: Configuration,
+) -> Iterator[tuple[SqliteReader | PostgresReader, FolderFiles]]:
+    """The index and the files of a configuration, to be read only; servers may go on.
+
+    Raises
+    ------
+    NotFound
+        If there is no index.
+    Conflict
+        If it is of another release.
+    """
+    general = records.general(configuration)
+    postgres = _postgres(configuration, "")
+    reader = (
+        SqliteReader(general.index_folder / "hounsfield.db") if postgres is None else PostgresReader(postgres)
+    )
+    try:
+        yield reader, FolderFiles(general.storage_folder)
+    finally:
+        reader.close()
+
+
+def _postgres(configuration: Configuration, node: str) -> PostgresOptions | None:
+    if not is_in_postgres(configuration.given):
+        return None
+    return read_postgres(configuration.mapping("PostgreSQL"), node)
 
 
 def _tag(node: str) -> str:

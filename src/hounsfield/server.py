@@ -122,7 +122,7 @@ def _build(configuration: Configuration, stack: ExitStack) -> tuple[Host, Networ
     archive, area = found.archive, found.area
     area.spool.clear()
     settling = Settling(archive)
-    intake = _intake(configuration, archive, settling, area.spool)
+    intake = make_intake(configuration, archive, settling, area.spool)
     recover(intake)
     settling.restore = partial(restore_lost, intake)
     settling.start()
@@ -134,7 +134,8 @@ def _build(configuration: Configuration, stack: ExitStack) -> tuple[Host, Networ
     return host, _join_network(configuration, host), area
 
 
-def _intake(configuration: Configuration, archive: Archive, settling: Settling, spool: Spool) -> Intake:
+def make_intake(configuration: Configuration, archive: Archive, settling: Settling, spool: Spool) -> Intake:
+    """The only way in, as the configuration says."""
     ingest, tags = records.ingest(configuration), records.tags(configuration)
     declare(Declared(each.tag, each.vr, each.name, each.private_creator) for each in tags.declared)
     chosen = main_tags(tags.extra_main_dicom_tags)

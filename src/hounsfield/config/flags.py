@@ -25,6 +25,17 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Upkeep:
+    """Look after the archive: `what` is `verify` or `rebuild`."""
+
+    what: str
+    paths: tuple[Path, ...] = ()
+    is_json: bool = False
+    is_quick: bool = False
+    grace_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class Show:
     """Print something and leave. `target` is the file to write, None for the standard output."""
 

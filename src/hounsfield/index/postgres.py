@@ -11,7 +11,7 @@ import psycopg
 
 from hounsfield.errors import BadRequest, Conflict, DatabaseUnavailable
 from hounsfield.index.database import Transaction
-from hounsfield.index.migrations import migrate
+from hounsfield.index.migrations import SCHEMA_VERSION, migrate
 from hounsfield.index.options import PostgresOptions
 from hounsfield.index.postgres_listener import Listener
 from hounsfield.index.postgres_locks import lock_number, try_lock, unlock
@@ -115,6 +115,40 @@ class PostgresDatabase:
         self._listener.close()
         self._pool.close()
         self._writer.close()
+
+
+class PostgresReader:
+    """An index that is only read, whether servers have it or not.
+
+    Raises
+    ------
+    Conflict
+        If it is of another release, or there is none.
+    """
+
+    def __init__(self, options: PostgresOptions) -> None:
+        self._pool = Pool(lambda: Session(options), 1)
+        with self._pool.session(_begin_nothing) as session:
+            _check(session, options)
+            row = session.ask("SELECT to_regclass('hounsfield_schema') IS NOT NULL", ()).fetchone()
+            version = (
+                session.ask("SELECT version FROM hounsfield_schema", ()).fetchone()
+                if row == (True,)
+                else None
+            )
+        if version != (SCHEMA_VERSION,):
+            self.close()
+            raise Conflict(f"The index has not schema {SCHEMA_VERSION}: start the server once")
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[PostgresTransaction]:
+        """See `Database.read`."""
+        with self._pool.session(_begin_snapshot) as session:
+            yield PostgresTransaction(session)
+
+    def close(self) -> None:
+        """Release it."""
+        self._pool.close()
 
 
 def _begin_snapshot(session: Session) -> None:

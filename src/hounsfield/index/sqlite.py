@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hounsfield.dicom.levels import Level
-from hounsfield.errors import ArchiveError, Conflict, Corrupt, StorageFull
+from hounsfield.errors import ArchiveError, Conflict, Corrupt, NotFound, StorageFull
 from hounsfield.index.checkpoints import Checkpoints
 from hounsfield.index.database import Pending, Row, Transaction
-from hounsfield.index.migrations import migrate
+from hounsfield.index.migrations import SCHEMA_VERSION, migrate
 from hounsfield.index.sharing import SharedWrites
 from hounsfield.index.topics import Topics
 
@@ -302,6 +302,49 @@ class SqliteDatabase:
         version = migrate(SqliteTransaction(self._connection), current, _in_dialect)
         self._connection.execute(f"PRAGMA user_version = {version}")
         self._connection.execute("COMMIT")
+
+
+class SqliteReader:
+    """An index that is only read, whether a server has it or not.
+
+    Raises
+    ------
+    NotFound
+        If there is none.
+    Conflict
+        If it is of another release.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise NotFound(f"There is no index: {path}")
+        try:
+            self._connection = sqlite3.connect(path, isolation_level=None, timeout=30)
+            self._connection.execute("PRAGMA query_only = ON")
+            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        except sqlite3.DatabaseError as error:
+            raise Corrupt(f"The file of the index is not a database, or damaged: {path}") from error
+        if version != SCHEMA_VERSION:
+            self._connection.close()
+            raise Conflict(
+                f"The index has schema {version} instead of {SCHEMA_VERSION}: start the server once"
+            )
+
+    @contextmanager
+    def read(self) -> Iterator[SqliteTransaction]:
+        """See `Database.read`; in one thread."""
+        try:
+            self._connection.execute("BEGIN")
+            try:
+                yield SqliteTransaction(self._connection)
+            finally:
+                self._connection.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            raise Corrupt("The index is damaged") from error
+
+    def close(self) -> None:
+        """Release it."""
+        self._connection.close()
 
 
 def _in_dialect(statement: str) -> str:

@@ -13,9 +13,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from uuid import UUID
 
-from hounsfield.errors import Corrupt, NotFound, StorageFull
+from hounsfield.errors import StorageFull
 from hounsfield.store import note as notes
 from hounsfield.store.area import FileKey, Recent
 from hounsfield.store.durable import (
@@ -26,6 +25,7 @@ from hounsfield.store.durable import (
     sync_folder,
     write_all,
 )
+from hounsfield.store.files import FolderFiles, is_key, read_footer
 from hounsfield.store.filling import Filling
 from hounsfield.store.slots import Slot, SlotPool
 from hounsfield.store.spool import Buffer, FolderSpool, SpoolFile
@@ -43,6 +43,7 @@ class FilesystemArea:
         self, root: Path, *, sync: bool = True, batch: int = 64, folder_limit: int = 2048, node: str = ""
     ) -> None:
         self._root, self._sync, self._node = root, sync, node
+        self._files = FolderFiles(root)
         own = root / ".hounsfield" / "nodes" / node if node else root / ".hounsfield"
         filling, spool = own / "filling", own / "spool"
         for folder in (filling, spool):
@@ -95,23 +96,11 @@ class FilesystemArea:
 
     def read(self, key: FileKey, start: int, length: int) -> bytes:
         """See `StorageArea.read`."""
-        try:
-            fd = os.open(self.path(key), os.O_RDONLY | _BINARY)
-        except FileNotFoundError as error:
-            raise NotFound(f"File {key} is missing from the storage area") from error
-        try:
-            data = _read_at(fd, start, length)
-        finally:
-            os.close(fd)
-        if len(data) < length:
-            raise Corrupt(
-                f"File {key} is shorter than it was: {start + len(data)} bytes, {start + length} wanted"
-            )
-        return data
+        return self._files.read(key, start, length)
 
     def path(self, key: FileKey) -> Path:
         """See `StorageArea.path`."""
-        return self._root / key[:2] / key[2:4] / key
+        return self._files.path(key)
 
     def remove(self, keys: Iterable[FileKey]) -> None:
         """See `StorageArea.remove`."""
@@ -138,7 +127,7 @@ class FilesystemArea:
             with contextlib.suppress(FileNotFoundError):
                 fd = os.open(self.path(key), os.O_RDWR | _BINARY)
                 try:
-                    found = _footer(fd)
+                    found = read_footer(fd)
                     if found:
                         os.ftruncate(fd, found[0])
                 finally:
@@ -155,7 +144,7 @@ class FilesystemArea:
         for prefix in self._filling.left_by_earlier_runs():
             folder = self._root / prefix[:2] / prefix[2:]
             for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-                if _is_key(path.name) and path.name.endswith(self._node):
+                if is_key(path.name) and path.name.endswith(self._node):
                     found = self.find(FileKey(path.name))
                     if found is None:
                         path.unlink(missing_ok=True)
@@ -166,18 +155,11 @@ class FilesystemArea:
 
     def find(self, key: FileKey) -> Recent | None:
         """See `StorageArea.find`."""
-        try:
-            return _examine(self.path(key))
-        except FileNotFoundError:
-            return None
+        return self._files.find(key)
 
     def keys(self) -> Iterator[FileKey]:
         """See `StorageArea.keys`; empty slots are not files."""
-        for first in self._root.glob("[0-9a-f][0-9a-f]"):
-            for second in first.glob("[0-9a-f][0-9a-f]"):
-                for path in second.iterdir():
-                    if _is_key(path.name) and _size(path):
-                        yield FileKey(path.name)
+        return self._files.keys()
 
     def close(self) -> None:
         """Delete unused slots and forget the folders in use that need no recovery."""
@@ -191,63 +173,7 @@ class FilesystemArea:
             raise _full(error) from error
 
 
-def _size(path: Path) -> int:
-    """The size of a file; 0 if it was deleted just now."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
-def _examine(path: Path) -> Recent | None:
-    """What a file is: whole with its note, without a note, or (None) empty."""
-    fd = os.open(path, os.O_RDONLY | _BINARY)
-    try:
-        size = os.fstat(fd).st_size
-        found = _footer(fd)
-        if found:
-            length, note_length, crc32, seal = found
-            note = _read_at(fd, length, note_length)
-            footer = _read_at(fd, length + note_length, notes.FOOTER_SIZE)
-            sealed = notes.is_sealed(note, footer, seal)
-            if sealed and notes.content_crc32(lambda start, n: _read_at(fd, start, n), length) == crc32:
-                return Recent(FileKey(path.name), length, note)
-    finally:
-        os.close(fd)
-    return Recent(FileKey(path.name), size, None) if size else None
-
-
-def _footer(fd: int) -> tuple[int, int, int, int] | None:
-    size = os.fstat(fd).st_size
-    if size < notes.FOOTER_SIZE:
-        return None
-    return notes.parse_footer(_read_at(fd, size - notes.FOOTER_SIZE, notes.FOOTER_SIZE), size)
-
-
-def _read_at(fd: int, start: int, length: int) -> bytes:
-    """Up to `length` bytes from `start` on; fewer only at the end of the file."""
-    if hasattr(os, "pread"):
-        data = os.pread(fd, length, start)
-    else:
-        os.lseek(fd, start, os.SEEK_SET)
-        data = os.read(fd, length)
-    while len(data) < length:
-        os.lseek(fd, start + len(data), os.SEEK_SET)
-        more = os.read(fd, length - len(data))
-        if not more:
-            break
-        data += more
-    return data
-
-
 def _full(error: OSError) -> StorageFull | OSError:
     if error.errno in _FULL:
         return StorageFull("The disk of the storage area is full")
     return error
-
-
-def _is_key(name: str) -> bool:
-    try:
-        return str(UUID(name)) == name
-    except ValueError:
-        return False

@@ -1,0 +1,137 @@
+"""Making the index again from the files alone, or what is missing of it.
+
+A file that no row has is read as far as its pixel data and indexed; what has a row is left as it is, and nothing is
+ever deleted. What only the index knew is lost: labels, metadata of users, attachments other than DICOM files. Who sent
+an instance and when is known as long as its file carries a note, otherwise the date of the file stands for it.
+"""
+
+import mmap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hounsfield.dicom.identifiers import identify
+from hounsfield.dicom.levels import Level
+from hounsfield.dicom.part10 import read_head
+from hounsfield.dicom.pixel_extent import is_cut_off
+from hounsfield.errors import ArchiveError, Corrupt
+from hounsfield.index.attachments import AttachmentType, Compression, unknown_files
+from hounsfield.index.database import Transaction
+from hounsfield.index.insertion import NewAttachment, NewInstance, add_instance
+from hounsfield.ingest.instance import Origin, OriginKind, Reception, describe
+from hounsfield.ingest.note import read_note
+from hounsfield.ingest.receive import Intake, date_of
+from hounsfield.store.area import FileKey
+from hounsfield.store.compression import decompress
+from hounsfield.store.files import FolderFiles
+from hounsfield.store.note import FOOTER_SIZE, crc32_of_parts, is_sealed, parse_footer
+from hounsfield.store.spool import Buffer
+
+_BATCH = 200
+_ZLIB_HEADER = b"\x78"
+_LENGTH_SIZE = 8
+_UNKNOWN = Origin(OriginKind.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """How many files were looked at so far, and what became of them.
+
+    `known` had a row, `indexed` have one now, `doubled` hold an instance that another file holds, `left` cannot be
+    indexed.
+    """
+
+    files: int = 0
+    known: int = 0
+    indexed: int = 0
+    doubled: int = 0
+    left: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """An instance in a file that has no row."""
+
+    new: NewInstance
+    file: NewAttachment
+
+
+def rebuild(intake: Intake, files: FolderFiles) -> Iterator[Rebuilt]:
+    """Index every file that the index does not know; how far it came, after each batch."""
+    state = Rebuilt()
+    batch: list[FileKey] = []
+    for key, _ in files.sizes():
+        batch.append(key)
+        if len(batch) == _BATCH:
+            state = _index_batch(intake, files, batch, state)
+            batch = []
+            yield state
+    state = _index_batch(intake, files, batch, state)
+    intake.archive.database.sync()
+    yield state
+
+
+def _index_batch(intake: Intake, files: FolderFiles, keys: list[FileKey], state: Rebuilt) -> Rebuilt:
+    with intake.archive.database.read() as tx:
+        unknown = unknown_files(tx, keys)
+    found = [each for key in keys if key in unknown and (each := _read(intake, files.path(key))) is not None]
+
+    def work(tx: Transaction) -> int:
+        return sum(add_instance(tx, each.new, each.file).is_new for each in found)
+
+    indexed = intake.archive.database.write(work, durable=False) if found else 0
+    return Rebuilt(
+        state.files + len(keys),
+        state.known + len(keys) - len(unknown),
+        state.indexed + indexed,
+        state.doubled + len(found) - indexed,
+        state.left + len(unknown) - len(found),
+    )
+
+
+def _read(intake: Intake, path: Path) -> _Found | None:
+    """The instance in a file; None if there is none that is whole."""
+    try:
+        with path.open("rb") as file:  # The map lives as long as something is read from it.
+            view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        return _describe(intake, FileKey(path.name), view, path.stat().st_mtime_ns)
+    except (OSError, ArchiveError, ValueError):
+        return None
+
+
+def _describe(intake: Intake, key: FileKey, view: memoryview, modified_ns: int) -> _Found:
+    content, crc32, reception = _split(view, Reception(_UNKNOWN, date_of(modified_ns), modified_ns))
+    start = bytes(content[:132])
+    is_compressed = start[128:] != b"DICM" and start[_LENGTH_SIZE : _LENGTH_SIZE + 1] == _ZLIB_HEADER
+    compression = Compression.ZLIB_WITH_SIZE if is_compressed else Compression.NONE
+    plain: Buffer = decompress(content) if is_compressed else content
+    head = read_head(plain, default_encoding=intake.options.default_encoding)
+    if head.is_truncated or is_cut_off(head, plain):
+        raise Corrupt("The file is cut off")
+    identifiers = identify(head.dataset)
+    public_ids = identifiers.public_ids()
+    new = describe(
+        head,
+        identifiers,
+        reception,
+        main_tags=intake.options.main_tags,
+        main_tags_version=intake.main_tags_version,
+        public_ids=public_ids,
+        header=intake.headers.pack(head, public_ids[Level.SERIES]),
+    )
+    return _Found(
+        new,
+        NewAttachment(AttachmentType.DICOM, key, len(plain), len(content), compression, stored_crc32=crc32),
+    )
+
+
+def _split(view: memoryview, reception: Reception) -> tuple[memoryview, int, Reception]:
+    """The content of a file without its note, its CRC-32, and what a note tells of its reception."""
+    footer = bytes(view[-FOOTER_SIZE:])
+    found = parse_footer(footer, len(view))
+    if found is not None:
+        length, note_length, crc32, seal = found
+        note = bytes(view[length : length + note_length])
+        if is_sealed(note, footer, seal) and crc32_of_parts([view[:length]]) == crc32:
+            return view[:length], crc32, read_note(note).reception
+    return view, crc32_of_parts([view]), reception
