@@ -114,6 +114,26 @@ def test_names_keep_their_characters() -> None:
     assert names == originals
 
 
+def test_text_whose_character_set_nobody_names_is_written_in_utf_8() -> None:
+    file = bytes_of("CT_small.dcm").replace(b"CompressedSamples^CT1", b"Compress\xe9dSamples^CT1", 1)
+    dataset = pydicom.dcmread(io.BytesIO(file))
+    del dataset.SpecificCharacterSet
+    target = io.BytesIO()
+    dataset.save_as(target)
+    patient = records(directory([target.getvalue()]))[0]
+    assert str(patient.PatientName) == "Compress\xe9dSamples^CT1"
+
+
+@pytest.mark.dcmtk
+def test_dcmtk_understands_several_character_sets(tmp_path: Path) -> None:
+    if shutil.which("dcm2xml") is None:
+        pytest.skip("needs DCMTK")
+    path = written(
+        tmp_path, [bytes_of(name) for name in ("chrFrenMulti.dcm", "chrGreek.dcm", "MR_small.dcm")]
+    )
+    subprocess.run(["dcm2xml", str(path)], check=True, capture_output=True)
+
+
 def test_dates_and_numbers_that_are_missing_are_made_up_and_no_name() -> None:
     file = changed(
         bytes_of("CT_small.dcm"),

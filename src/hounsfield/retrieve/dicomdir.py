@@ -12,7 +12,7 @@ from types import MappingProxyType
 from hounsfield.dicom.charset import CharacterSet
 from hounsfield.dicom.dataset import Dataset
 from hounsfield.dicom.dictionary import lookup
-from hounsfield.dicom.encode import Value, encode, encode_element
+from hounsfield.dicom.encode import Value, Values, encode, encode_element
 from hounsfield.dicom.part10 import Head, wrap_header
 from hounsfield.dicom.scan import EXPLICIT_LITTLE
 from hounsfield.dicom.tags import (
@@ -165,6 +165,8 @@ class DirectoryRecord:
     study: bytes
     series: bytes
     instance: bytes
+    character_set: bytes
+    """Empty if there is nothing but ASCII."""
 
 
 def read_record(head: Head, *, is_extended: bool = False, now: datetime | None = None) -> DirectoryRecord:
@@ -194,15 +196,22 @@ def read_record(head: Head, *, is_extended: bool = False, now: datetime | None =
         0x00041511: (dataset.text(SOP_INSTANCE_UID) or "").strip(),
         0x00041512: head.transfer_syntax_uid,
     }
+    patient = _values(dataset, (_PATIENT_NAME, _PATIENT_ID))
+    series = _values(dataset, _SERIES if not is_extended else (*_SERIES, _SERIES_DESCRIPTION))
+    named = dataset.raw(SPECIFIC_CHARACTER_SET)[:_LONGEST_VALUE].rstrip(b" \0")
+    is_extended_text = any(_is_extended(values) for values in (patient, study, series, instance))
+    if is_extended_text and SPECIFIC_CHARACTER_SET not in dataset:
+        named = b"ISO_IR 192"
     return DirectoryRecord(
         dataset.raw(_PATIENT_ID)[:_LONGEST_VALUE],
         dataset.text(STUDY_INSTANCE_UID) or "",
         dataset.text(SERIES_INSTANCE_UID) or "",
         record_type,
-        _encoded(dataset, _values(dataset, (_PATIENT_NAME, _PATIENT_ID))),
-        _encoded(dataset, study),
-        _encoded(dataset, _values(dataset, _SERIES if not is_extended else (*_SERIES, _SERIES_DESCRIPTION))),
-        _encoded(dataset, instance),
+        _encoded(patient, named),
+        _encoded(study, named),
+        _encoded(series, named),
+        _encoded(instance, named),
+        named if is_extended_text else b"",
     )
 
 
@@ -227,10 +236,20 @@ def _value(dataset: Dataset, tag: Tag) -> Value:
         return [_values(item, (each for each in item if each & 0xFFFF)) for item in items[:_MOST_ITEMS]]
     vr = dataset.vr(tag)
     if KINDS.get(lookup.vr(tag)) is Kind.TEXT is KINDS.get(vr):
-        raw = dataset.raw(tag).rstrip(b" \0")
+        raw = _text(dataset, tag)
         return raw if len(raw) <= _LONGEST_VALUE else b""
     text = (dataset.text(tag) or "") if vr == lookup.vr(tag) else ""
     return text if len(text) <= _LONGEST_VALUE else ""
+
+
+def _text(dataset: Dataset, tag: Tag) -> bytes:
+    """A text as it is; in UTF-8 if nothing says what its bytes mean."""
+    outermost = dataset
+    while outermost.parent is not None:
+        outermost = outermost.parent
+    if SPECIFIC_CHARACTER_SET in outermost:
+        return dataset.raw(tag).rstrip(b" \0")
+    return (dataset.text(tag) or "").encode("utf-8", "replace")
 
 
 def _first(dataset: Dataset, wanted: Iterable[Tag]) -> bytes:
@@ -238,10 +257,20 @@ def _first(dataset: Dataset, wanted: Iterable[Tag]) -> bytes:
     return next((raw for tag in wanted if (raw := dataset.raw(tag)[:16].rstrip(b" \0"))), b"")
 
 
-def _encoded(dataset: Dataset, values: dict[Tag, Value]) -> bytes:
-    named = dataset.raw(SPECIFIC_CHARACTER_SET).rstrip(b" \0")
-    if named and len(named) <= _LONGEST_VALUE:
-        values = {**values, SPECIFIC_CHARACTER_SET: named}
+def _is_extended(values: Values) -> bool:
+    """Whether there is text that ASCII does not have: above 7 bits, or behind an escape sequence."""
+    for value in values.values():
+        if isinstance(value, bytes):
+            if not value.isascii() or b"\x1b" in value:
+                return True
+        elif not isinstance(value, str) and any(_is_extended(item) for item in value):
+            return True
+    return False
+
+
+def _encoded(values: Values, character_set: bytes) -> bytes:
+    if character_set:
+        values = {**values, SPECIFIC_CHARACTER_SET: character_set}
     return encode(values, EXPLICIT_LITTLE, CharacterSet.parse("ISO_IR 6"))
 
 
@@ -266,7 +295,9 @@ class _Node:
 def write_dicomdir(records: Iterable[tuple[str, DirectoryRecord]]) -> bytes:
     """A whole DICOMDIR. Each record comes with the path of its file in the file-set, components in capitals."""
     root = _Node("", b"")
+    character_set = b""
     for path, record in records:
+        character_set = character_set or record.character_set
         patient = root.below(record.patient_id, "PATIENT", record.patient)
         study = patient.below(record.study_instance_uid, "STUDY", record.study)
         series = study.below(record.series_instance_uid, "SERIES", record.series)
@@ -274,7 +305,7 @@ def write_dicomdir(records: Iterable[tuple[str, DirectoryRecord]]) -> bytes:
         keys = encode_element(0x00041500, "CS", file_id, EXPLICIT_LITTLE) + record.instance
         series.below(path, record.record_type, keys)
     _measure(root)
-    return _written(root)
+    return _written(root, character_set)
 
 
 def _measure(node: _Node) -> None:
@@ -296,13 +327,18 @@ def _record(node: _Node, following: int, lower: int) -> bytes:
     )
 
 
-def _written(root: _Node) -> bytes:
+def _written(root: _Node, character_set: bytes) -> bytes:
     header = wrap_header(MEDIA_STORAGE_DIRECTORY, new_uid(), EXPLICIT_VR_LITTLE_ENDIAN)
     before = len(header) + len(_file_set(0, 0, 0))
     patients = list(root.children.values())
     first = before if patients else 0
     last = before + root.total - patients[-1].total if patients else 0
-    return b"".join((header, _file_set(first, last, root.total), *_items(root, before)))
+    file_set = _file_set(first, last, root.total)
+    # The records say what their texts are in. Tools of DCMTK want it said for all, if there is more than ASCII.
+    named = (
+        encode_element(SPECIFIC_CHARACTER_SET, "CS", character_set, EXPLICIT_LITTLE) if character_set else b""
+    )
+    return b"".join((header, file_set, *_items(root, before), named))
 
 
 def _file_set(first: int, last: int, length: int) -> bytes:
