@@ -58,6 +58,10 @@ class Forbidden(Refused):
     """Nobody may do this, or it is switched off: a bare 403."""
 
 
+class CannotWriteFile(Refused):
+    """The file system does not let us."""
+
+
 class ReadOnly(Refused):
     """The archive takes no changes."""
 

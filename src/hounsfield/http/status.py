@@ -56,6 +56,7 @@ STATUSES: Mapping[type[errors.ArchiveError], Status] = {
     narrow.UnknownDicomTag: Status(500, 27, "Unknown DICOM tag"),
     narrow.BadSequenceOfCalls: Status(500, 6, "Bad sequence of calls"),
     narrow.Forbidden: Status(403, 45, "Access to a resource is forbidden", is_bare=True),
+    narrow.CannotWriteFile: Status(500, 14, "Cannot write to file"),
     narrow.ReadOnly: Status(500, 22, "Cannot modify a read-only data structure"),
     narrow.RangeNotSatisfiable: Status(416, 41, "Incorrect range request"),
     narrow.NotAcceptable: Status(

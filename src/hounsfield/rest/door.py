@@ -56,6 +56,7 @@ class RestOptions:
     plugins: Mapping[str, Mapping[str, object]] = field(default_factory=lambda: MappingProxyType({}))
     default_private_creator: str = ""
     cached_answers_bytes: int = 64 * 1024 * 1024
+    may_write_files: bool = False
     is_zip_streamed: bool = True
     is_zip_utf8: bool = False
     packing: PackingOptions = field(default_factory=PackingOptions)

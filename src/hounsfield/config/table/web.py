@@ -157,9 +157,7 @@ ACCESS = Section(
             "RestApiWriteToFileSystemEnabled",
             Kind.BOOLEAN,
             False,
-            "Let the REST API write files on the server.",
-            effect=Effect.IGNORED,
-            reason="the REST API never writes outside of the storage folder",
+            "Let clients write instances to files of the server's machine, by `POST /instances/{id}/export`.",
         ),
     ),
 )
