@@ -187,7 +187,12 @@ def _join_network(configuration: Configuration, host: Host) -> Network:
         host.job_kinds[kind.name] = kind
     door = rest.extend(host, rest_options(configuration))
     rest.extend_to_neighbours(host, Neighbours(door, network), configuration.integer("QueryRetrieveSize"))
-    scp.extend(host, dicom.query_options(configuration, host.intake))
+    scp.extend(
+        host,
+        network,
+        dicom.query_options(configuration, host.intake),
+        dicom.retrieve_options(configuration, host.engine),
+    )
     return network
 
 

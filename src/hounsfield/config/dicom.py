@@ -7,8 +7,12 @@ from ssl import SSLContext
 from hounsfield.archive import Archive
 from hounsfield.config import records
 from hounsfield.config.configuration import Configuration
+from hounsfield.dicom.levels import Level
 from hounsfield.hooks import OutgoingFindFilter, OutgoingStoreFilter
+from hounsfield.index.sending import StoredInstance
 from hounsfield.ingest.receive import Intake
+from hounsfield.jobs.engine import Engine
+from hounsfield.jobs.store_scu import STORE_SCU, store_parameters
 from hounsfield.net.messages import Operation
 from hounsfield.net.tls import PROTOCOL_VERSIONS, client_context
 from hounsfield.remote.dialing import ScuOptions
@@ -18,6 +22,7 @@ from hounsfield.remote.network import Network
 from hounsfield.remote.sender import Shipping
 from hounsfield.scp.acceptance import AcceptanceRules, KnownModality
 from hounsfield.scp.query import QueryOptions
+from hounsfield.scp.retrieve import RetrieveOptions
 
 
 def query_options(configuration: Configuration, intake: Intake) -> QueryOptions:
@@ -31,6 +36,22 @@ def query_options(configuration: Configuration, intake: Intake) -> QueryOptions:
         storage_access=configuration.text("StorageAccessOnFind"),
         main_tags=intake.options.main_tags,
         main_tags_version=intake.main_tags_version,
+    )
+
+
+def retrieve_options(configuration: Configuration, engine: Engine) -> RetrieveOptions:
+    """The options of C-MOVE and C-GET as provider."""
+
+    def submit(
+        modality: Modality, ae_title: str, instances: Sequence[StoredInstance], originator: tuple[str, int]
+    ) -> None:
+        resources = [{"ID": each.public_id, "Type": Level.INSTANCE.word} for each in instances]
+        parameters = store_parameters(modality, ae_title, resources, originator=originator)
+        engine.submit(STORE_SCU, parameters, description="C-MOVE")
+
+    return RetrieveOptions(
+        default_encoding=configuration.text("DefaultEncoding"),
+        submit=None if configuration.boolean("SynchronousCMove") else submit,
     )
 
 

@@ -273,24 +273,46 @@ def open_association(
     node: RemoteNode, proposal: Proposal, options: AssociationOptions, spool: Spool | None = None
 ) -> Requester:
     """As `associate`, for those who release or abort themselves."""
-    transport = _connect(node, options)
-    budget = BufferBudget(options.buffer.maximum)
-    association = Association(transport, options, budget, spool, is_requester=True)
-    request = _associate_request(node, proposal, options)
-    try:
-        transport.handshake()
-        association.send(request)
-        event = association.next_event()
-        if not isinstance(event, AssociateConfirmed):
-            raise Corrupt(f"{type(event).__name__} came instead of an answer to our association request")
-    except BaseException:
-        association.abort()
-        association.close(0)
-        raise
-    if isinstance(event.answer, AssociateReject):
-        association.close()
-        raise AssociationRejected(f"{node.ae_title} rejects the association: {_name(event.answer)}")
-    return Requester(association, _agree(association, request, event.answer, node))
+    return Opening(node, proposal, options, spool).finish()
+
+
+class Opening:
+    """An association that was asked for; `finish` or `abort` must follow. Errors as of `associate`."""
+
+    def __init__(
+        self, node: RemoteNode, proposal: Proposal, options: AssociationOptions, spool: Spool | None = None
+    ) -> None:
+        transport = _connect(node, options)
+        budget = BufferBudget(options.buffer.maximum)
+        self._node = node
+        self._association = Association(transport, options, budget, spool, is_requester=True)
+        self._request = _associate_request(node, proposal, options)
+        try:
+            transport.handshake()
+            self._association.send(self._request)
+        except BaseException:
+            self.abort()
+            raise
+
+    def finish(self) -> Requester:
+        """Wait for the answer, and give the association."""
+        association = self._association
+        try:
+            event = association.next_event()
+            if not isinstance(event, AssociateConfirmed):
+                raise Corrupt(f"{type(event).__name__} came instead of an answer to our association request")
+        except BaseException:
+            self.abort()
+            raise
+        if isinstance(event.answer, AssociateReject):
+            association.close()
+            raise AssociationRejected(f"{self._node.ae_title} rejects the association: {_name(event.answer)}")
+        return Requester(association, _agree(association, self._request, event.answer, self._node))
+
+    def abort(self) -> None:
+        """Give up."""
+        self._association.abort()
+        self._association.close(0)
 
 
 def _agree(

@@ -26,7 +26,7 @@ from hounsfield.index.attachments import Attachment, AttachmentType, Compression
 from hounsfield.index.sending import StoredInstance
 from hounsfield.net.agreement import PresentationContext
 from hounsfield.net.dimse import CommandSet
-from hounsfield.net.scu import Proposal, Requester, open_association
+from hounsfield.net.scu import Opening, Proposal, Requester
 from hounsfield.remote.dialing import (
     ScuOptions,
     association_options,
@@ -97,6 +97,7 @@ class Sender:
         self._shipping = shipping
         self._timeout_seconds = timeout_seconds
         self._requester: Requester | None = None
+        self._opening: Opening | None = None
         self._proposed: frozenset[tuple[str, str]] = frozenset()
         self._used = 0
 
@@ -115,6 +116,9 @@ class Sender:
 
     def close(self, *, is_orderly: bool = True) -> None:
         """End the association, if there is one; never fails."""
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.abort()
         requester, self._requester = self._requester, None
         if requester is None:
             return
@@ -126,6 +130,11 @@ class Sender:
                 requester.release()
         except PeerFailure:  # All was acknowledged: how the modality says good-bye does not matter.
             pass
+
+    def begin(self, instances: Sequence[StoredInstance]) -> None:
+        """Ask for an association for these instances, without waiting for the answer. Errors as of `send`."""
+        if instances and self._requester is None and self._opening is None:
+            self._ask(instances)
 
     def send(
         self,
@@ -246,16 +255,24 @@ class Sender:
         wanted = (instance.sop_class_uid, instance.transfer_syntax_uid)
         if self._requester is not None and wanted in self._proposed:
             return self._requester
-        self.close()
-        contexts, self._proposed = self._contexts([instance, *coming])
+        if self._opening is None or wanted not in self._proposed:
+            self.close()
+            self._ask([instance, *coming])
+        opening, self._opening = self._opening, None
+        assert opening is not None
+        with calling(self.modality):
+            self._requester = opening.finish()
+        self._used = 0
+        return self._requester
+
+    def _ask(self, instances: Sequence[StoredInstance]) -> None:
+        contexts, self._proposed = self._contexts(instances)
         options = self._shipping.options
         limits = association_options(self.modality, options, self._timeout_seconds)
         with calling(self.modality):
-            self._requester = open_association(
+            self._opening = Opening(
                 node_of(self.modality, options), Proposal(self.ae_title, contexts), limits
             )
-        self._used = 0
-        return self._requester
 
     def _contexts(
         self, instances: Iterable[StoredInstance]

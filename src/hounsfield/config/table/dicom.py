@@ -2,7 +2,6 @@
 
 from hounsfield.config.option import Effect, Kind, Option, Section
 
-_MOVE = "C-MOVE and C-GET are not offered yet"
 _LOGS = "logs never hold attributes of patients"
 
 
@@ -84,16 +83,12 @@ DICOM_SERVER = Section(
             Kind.BOOLEAN,
             False,
             "Answer C-GET to everybody.",
-            effect=Effect.IGNORED,
-            reason=_MOVE,
         ),
         Option(
             "DicomAlwaysAllowMove",
             Kind.BOOLEAN,
             False,
             "Answer C-MOVE to everybody.",
-            effect=Effect.IGNORED,
-            reason=_MOVE,
         ),
         Option(
             "DicomCheckModalityHost",
@@ -182,8 +177,6 @@ QUERIES = Section(
             Kind.BOOLEAN,
             True,
             "Finish a C-MOVE before it is answered.",
-            effect=Effect.IGNORED,
-            reason=_MOVE,
         ),
         Option(
             "QueryRetrieveSize",
