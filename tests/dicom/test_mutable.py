@@ -18,7 +18,7 @@ from pydicom.filereader import read_dataset
 from hounsfield.dicom import uids
 from hounsfield.dicom.mutable import MutableDataset
 from hounsfield.dicom.part10 import read_head
-from hounsfield.dicom.rewriting import file_parts, read_for_change
+from hounsfield.dicom.rewriting import read_for_change, write_changed
 from hounsfield.errors import BadRequest, Corrupt
 
 Write = Callable[..., bytes]
@@ -98,7 +98,7 @@ def test_a_changed_file_is_read_by_others_in_its_transfer_syntax(name: str) -> N
     head, dataset = read_for_change(Path(path).read_bytes())
     dataset.set_text(0x00081030, "A new description")
     dataset.remove(0x00100030)
-    after = pydicom.dcmread(BytesIO(b"".join(file_parts(head, dataset))))
+    after = pydicom.dcmread(BytesIO(write_changed(head, dataset).to_bytes()))
     assert after.file_meta.TransferSyntaxUID == before.file_meta.TransferSyntaxUID
     assert after.file_meta.MediaStorageSOPInstanceUID == after.SOPInstanceUID == before.SOPInstanceUID
     assert after.file_meta.ImplementationClassUID == uids.IMPLEMENTATION_CLASS_UID
@@ -114,7 +114,7 @@ def test_a_changed_file_is_read_by_others_in_its_transfer_syntax(name: str) -> N
 def test_a_label_that_is_wrong_is_set_right(dataset: Write, file: Write) -> None:
     head, changed = read_for_change(file(dataset(explicit=False), uids.EXPLICIT_VR_LITTLE_ENDIAN))
     changed.remove(0x00100010)
-    written = b"".join(file_parts(head, changed))
+    written = write_changed(head, changed).to_bytes()
     assert read_head(written).transfer_syntax_uid == uids.IMPLICIT_VR_LITTLE_ENDIAN
 
 
@@ -165,7 +165,7 @@ def test_another_character_set_keeps_every_name() -> None:
         before = [dataset.text(tag) for tag in (0x00100010, 0x00081030)]
         items = [item.text(0x0040A123) for item in dataset.items(0x0040A073)]
         dataset.set_character_set("ISO_IR 192")
-        again = read_head(b"".join(file_parts(head, dataset))).dataset
+        again = read_head(write_changed(head, dataset).to_bytes()).dataset
         assert again.text(0x00080005) == "ISO_IR 192"
         assert [again.text(tag) for tag in (0x00100010, 0x00081030)] == before
         assert [item.text(0x0040A123) for item in again.items(0x0040A073)] == items
@@ -196,7 +196,7 @@ def test_what_was_put_in_place_is_read_again(changes: dict[int, str | None]) -> 
             dataset.remove(tag)
         else:
             dataset.set_text(tag, value)
-    again = read_head(b"".join(file_parts(head, dataset))).dataset
+    again = read_head(write_changed(head, dataset).to_bytes()).dataset
     for tag, value in changes.items():
         expected = None if value is None else value.rstrip(" ").encode("latin_1", "ignore").decode("latin_1")
         assert again.text(tag) == expected

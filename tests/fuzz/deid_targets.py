@@ -12,7 +12,7 @@ from hounsfield.deid.uid_map import UidMap
 from hounsfield.dicom.identifiers import identify
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.part10 import read_head
-from hounsfield.dicom.rewriting import file_parts, read_for_change
+from hounsfield.dicom.rewriting import read_for_change, write_changed
 
 _UIDS = UidMap(bytes(32))
 _ANONYMIZATION = Plan(read_anonymization({"KeepPrivateTags": True}), _UIDS, "A", "B")
@@ -43,7 +43,7 @@ def _change(data: bytes, plan: Plan) -> None:
     head, dataset = read_for_change(data)
     own = identify(head.dataset)
     apply(plan, dataset, own)
-    identify(read_head(b"".join(file_parts(head, dataset))).dataset)
+    identify(read_head(write_changed(head, dataset).to_bytes()).dataset)
 
 
 def body(data: bytes) -> None:

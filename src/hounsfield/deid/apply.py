@@ -273,18 +273,18 @@ def _method(plan: Plan, profile: Profile) -> str:
 def _walk(run: _Pass, dataset: MutableDataset, spared: frozenset[Tag], place: Place) -> None:
     """Apply the profile to a data set or an item, and to the items in it."""
     dataset.touch()
-    act = run.profile.action
+    act, removes_private, removed = run.profile.action, run.removes_private, []
     for tag in dataset.tags():
         if tag in spared or (place and _is_kept(run, place, tag)):
             continue
-        if tag & 0x10000 and run.removes_private:
-            dataset.remove(tag)
+        if tag & 0x10000 and removes_private:
+            removed.append(tag)
             continue
         action = act(tag)
         if place and action is None:
             action = _nested_action(tag)
         if action is Action.REMOVE:
-            dataset.remove(tag)
+            removed.append(tag)
         elif action is Action.CLEAR:
             dataset.clear(tag)
         elif action is Action.MAP_UID:
@@ -293,7 +293,8 @@ def _walk(run: _Pass, dataset: MutableDataset, spared: frozenset[Tag], place: Pl
             for number, item in enumerate(dataset.items(tag)):
                 _walk(run, item, frozenset((SPECIFIC_CHARACTER_SET,)), (*place, (tag, number)))
         elif lookup.vr(tag) == "SQ":  # Items in disguise: nobody can tell what is in them.
-            dataset.remove(tag)
+            removed.append(tag)
+    dataset.remove_all(removed)
 
 
 def _nested_action(tag: Tag) -> Action | None:

@@ -170,6 +170,10 @@ class MutableDataset:
         else:
             self._changes.pop(tag, None)
 
+    def remove_all(self, tags: Iterable[Tag]) -> None:
+        """Take elements away that are there."""
+        self._changes.update(dict.fromkeys(tags))
+
     def clear(self, tag: Tag) -> None:
         """Leave an element without value, or put it there so."""
         vr = self.vr(tag)
@@ -242,8 +246,8 @@ class MutableDataset:
                     text = decode_text(raw, vr, before)
                     self._changes[tag] = NewElement(vr, target.encode(text, vr))
 
-    def parts(self) -> list[Buffer]:
-        """What is to be written, in order: stretches of what was read, and new bytes between.
+    def stretches(self) -> "list[tuple[int, int] | bytes]":
+        """What is to be written, in order: where it is in the buffer it was read from, or new bytes.
 
         Raises
         ------
@@ -251,10 +255,10 @@ class MutableDataset:
             If sequences are nested too deeply.
         """
         source = self.source
-        view = memoryview(source.buffer)
         if not self.is_changed:
-            return [view[source.start : source.end]]
-        output: list[Buffer] = []
+            return [(source.start, source.end)]
+        view = memoryview(source.buffer)
+        output: list[tuple[int, int] | bytes] = []
         changes, changed_items = self._changes, self._changed_items()
         start = end = 0  # The stretch of untouched bytes that is being gathered.
         for tag in sorted({*source.elements, *changes}):
@@ -262,24 +266,36 @@ class MutableDataset:
                 begin, following, is_closed = _extent(view, tag, source.elements[tag], source.encoding)
                 if begin != end:
                     if end > start:
-                        output.append(view[start:end])
+                        output.append((start, end))
                     start = begin
                 end = following
                 if is_closed:
                     continue
             if end > start:
-                output.append(view[start:end])
+                output.append((start, end))
             start = end = 0
             if tag in changes:
-                output += self._write_change(tag, changes[tag])
+                change = changes[tag]
+                if change is not None:
+                    output.append(self._write_change(tag, change))
             elif tag in changed_items:
                 output.append(self._write_items(tag, changed_items[tag]))
             elif tag & 0xFFFF:  # Its delimiter is missing.
                 head = source.encoding.tag
                 output.append(head.pack(SEQUENCE_DELIMITATION >> 16, SEQUENCE_DELIMITATION & 0xFFFF, 0))
         if end > start:
-            output.append(view[start:end])
+            output.append((start, end))
         return output
+
+    def parts(self) -> list[Buffer]:
+        """What is to be written, in order, without copies of what was read; errors as of `stretches`."""
+        view = memoryview(self.source.buffer)
+        return [each if isinstance(each, bytes) else view[each[0] : each[1]] for each in self.stretches()]
+
+    def untouched_value(self, tag: Tag) -> tuple[int, int] | None:
+        """Where the value of an element is in the buffer it was read from; None if it is absent, or another now."""
+        place = None if tag in self._changes or tag in self._items else self.source.elements.get(tag)
+        return None if place is None else (place[1], place[1] + place[2])
 
     def to_bytes(self) -> bytes:
         """`parts` in one piece."""
@@ -292,12 +308,10 @@ class MutableDataset:
             if tag not in self._changes and any(item.is_changed for item in items)
         }
 
-    def _write_change(self, tag: Tag, change: Change) -> list[Buffer]:
-        if change is None:
-            return []
+    def _write_change(self, tag: Tag, change: "NewElement | list[MutableDataset]") -> bytes:
         if isinstance(change, list):
-            return [self._write_items(tag, change)]
-        return [encode_element(tag, change.vr, change.value, self.encoding)]
+            return self._write_items(tag, change)
+        return encode_element(tag, change.vr, change.value, self.encoding)
 
     def _write_items(self, tag: Tag, items: "list[MutableDataset]") -> bytes:
         written = [item.to_bytes() for item in items]

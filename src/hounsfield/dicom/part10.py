@@ -112,7 +112,10 @@ def read_whole(
     default_encoding: str = "Latin1",
     maximum_inflated: int = MAXIMUM_INFLATED,
 ) -> Head:
-    """Read a file like `read_head`, with the elements of pixel data and after it in the data set too."""
+    """Read a file like `read_head`, with the elements of pixel data and after it in the data set too.
+
+    The data set is over `data` itself, which must not change while it is in use.
+    """
     return _read(data, transfer_syntax_uid, default_encoding, maximum_inflated, whole=True)
 
 
@@ -248,7 +251,7 @@ def _scan_body(
         found = _with_rest(data, found, encoding, ends)
     stop = None if whole else found.pixels
     held = data
-    if not isinstance(data, bytes) and found.position <= _COPIED_HEAD:
+    if not whole and not isinstance(data, bytes) and found.position <= _COPIED_HEAD:
         held = bytes(data[: found.position])
     dataset = Dataset(
         held,

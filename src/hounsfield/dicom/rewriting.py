@@ -1,6 +1,7 @@
 """A file that is read to be changed, and written again in its transfer syntax. PS3.10 7."""
 
 import zlib
+from dataclasses import dataclass
 
 from hounsfield.dicom import scan, tags, uids
 from hounsfield.dicom.mutable import MutableDataset
@@ -28,8 +29,28 @@ def read_for_change(data: Buffer, *, default_encoding: str = "Latin1") -> tuple[
     return head, MutableDataset(head.dataset)
 
 
-def file_parts(head: Head, dataset: MutableDataset) -> list[Buffer]:
-    """The bytes of the changed file, in order: preamble, File Meta Information of our own, and the data set.
+@dataclass(frozen=True, slots=True)
+class ChangedFile:
+    """A file in parts: up to the value of its pixel data, and from there on.
+
+    `rest` are views of what was read, as long as pixel data is untouched; empty without pixel data.
+    """
+
+    start: bytes
+    rest: tuple[bytes | memoryview, ...]
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return len(self.start) + sum(map(len, self.rest))
+
+    def to_bytes(self) -> bytes:
+        """The file in one piece."""
+        return b"".join((self.start, *self.rest))
+
+
+def write_changed(head: Head, dataset: MutableDataset) -> ChangedFile:
+    """Write the changed file: preamble, File Meta Information of our own, and the data set.
 
     Nothing of the old preamble and File Meta Information is in it but the transfer syntax.
 
@@ -43,13 +64,29 @@ def file_parts(head: Head, dataset: MutableDataset) -> list[Buffer]:
     header = wrap_header(
         dataset.text(tags.SOP_CLASS_UID) or "", dataset.text(tags.SOP_INSTANCE_UID) or "", syntax
     )
-    if not is_deflated:
-        return [header, *dataset.parts()]
-    engine = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    output: list[Buffer] = [header]
-    output += [piece for part in dataset.parts() if (piece := engine.compress(part))]
-    end = engine.flush()
-    return [*output, end]
+    if is_deflated:
+        engine = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        pieces = [engine.compress(part) for part in dataset.parts()]
+        return ChangedFile(b"".join((header, *pieces, engine.flush())), ())
+    return _cut(header, head, dataset)
+
+
+def _cut(header: bytes, head: Head, dataset: MutableDataset) -> ChangedFile:
+    """The file, cut where the value of its pixel data begins."""
+    pixels = dataset.untouched_value(head.pixel_data_tag) if head.pixel_data_tag is not None else None
+    first = pixels[0] if pixels is not None else -1
+    view = memoryview(dataset.source.buffer)
+    start: list[Buffer] = [header]
+    rest: list[bytes | memoryview] = []
+    for each in dataset.stretches():
+        if isinstance(each, bytes):
+            (rest or start).append(each)
+        elif each[0] < first < each[1] and not rest:
+            start.append(view[each[0] : first])
+            rest.append(view[first : each[1]])
+        else:
+            (rest or start).append(view[each[0] : each[1]])
+    return ChangedFile(b"".join(start), tuple(rest))
 
 
 def _written_syntax(head: Head, dataset: MutableDataset, *, is_deflated: bool) -> str:

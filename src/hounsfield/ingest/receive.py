@@ -71,10 +71,11 @@ class Overwrite(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """An instance at the door. Its file is `prefix` followed by `content`.
+    """An instance at the door. Its file is `prefix` followed by `content`, and by `rest`.
 
     `content` is a Part 10 file, or when `transfer_syntax_uid` is given the data set alone, in this syntax, and
-    `prefix` its header. A spooled file is always whole: its prefix is already in it.
+    `prefix` its header. A spooled file is always whole: its prefix is already in it. `rest` may hold the value of
+    pixel data and what follows it, of a file that was made here; filters and transcoding see nothing of it.
     """
 
     origin: Origin
@@ -83,6 +84,8 @@ class Incoming:
     transfer_syntax_uid: str | None = None
     is_transcoded: bool = False
     """Whether somebody chose its transfer syntax already, so that the configured one does not matter."""
+
+    rest: tuple[Buffer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +203,7 @@ def _read(intake: Intake, incoming: Incoming) -> Head:
     )
     if head.is_truncated:
         raise Corrupt("The file is cut off in its header")
-    if is_cut_off(head, data):
+    if not incoming.rest and is_cut_off(head, data):
         raise Corrupt("The file is cut off in its pixel data")
     return head
 
@@ -248,7 +251,7 @@ def _parts(incoming: Incoming) -> list[Buffer]:
     content = incoming.content
     if isinstance(content, SpoolFile):
         return [content.view()]
-    return [incoming.prefix, content] if incoming.prefix else [content]
+    return [incoming.prefix, content, *incoming.rest] if incoming.prefix else [content, *incoming.rest]
 
 
 def _store(intake: Intake, incoming: Incoming, new: NewInstance) -> NewAttachment:

@@ -6,10 +6,11 @@ deleted only when all new instances are durable, and never if it is one of them.
 """
 
 import mmap
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from hounsfield.archive import Archive
@@ -17,9 +18,9 @@ from hounsfield.dicom.identifiers import PublicId, identify
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.mutable import MutableDataset
 from hounsfield.dicom.part10 import Head
-from hounsfield.dicom.rewriting import file_parts, read_for_change
+from hounsfield.dicom.rewriting import ChangedFile, read_for_change, write_changed
 from hounsfield.dicom.scan import Buffer
-from hounsfield.errors import ArchiveError, NotFound, StorageFull, Unsupported
+from hounsfield.errors import ArchiveError, Corrupt, NotFound, Refused, Unsupported
 from hounsfield.events import ResourceDeleted
 from hounsfield.http.errors import CannotStoreInstance
 from hounsfield.index.database import Transaction
@@ -29,8 +30,7 @@ from hounsfield.index.resources import ancestor, find_row
 from hounsfield.ingest.instance import Origin
 from hounsfield.ingest.receive import Incoming, Intake, Outcome, Overwrite, date_of, receive
 from hounsfield.jobs.kinds import JobRun
-from hounsfield.retrieve.files import find_dicom, plain_file, read_attachment, read_file
-from hounsfield.store.spool import SpoolFile
+from hounsfield.retrieve.files import PlainFile, find_dicom, plain_file, read_attachment, read_file
 
 Change = Callable[[Head, MutableDataset], None]
 """Changes a data set in place."""
@@ -45,7 +45,8 @@ Unsupported
 """
 
 PublicIds = tuple[PublicId, PublicId, PublicId, PublicId]
-_LARGE = 16 << 20  # Bytes from which files are mapped, and go by way of the spool.
+_LARGE = 16 << 20  # Bytes from which files are mapped.
+_SMALLEST_SCRATCH = 1 << 20
 _DELETED_AT_ONCE = 50
 
 
@@ -71,8 +72,9 @@ class Made:
     result: PublicIds
 
 
-def read_original(archive: Archive, public_id: str) -> Buffer:
-    """The file of an instance; a large one is mapped rather than read.
+@contextmanager
+def read_original(archive: Archive, public_id: str) -> Iterator[Buffer]:
+    """The file of an instance, for the length of a block; a large one is mapped rather than read.
 
     Raises
     ------
@@ -80,29 +82,43 @@ def read_original(archive: Archive, public_id: str) -> Buffer:
         If there is none, or it is damaged.
     """
     attachment = find_dicom(archive, public_id)
-    plain = plain_file(archive, attachment) if attachment.size >= _LARGE else None
+    plain = plain_file(archive, attachment)
     if plain is None:
-        return read_attachment(archive, attachment)
+        yield read_attachment(archive, attachment)
+    elif plain.size < _LARGE:
+        # Taking memory for each file anew takes longer than reading it.
+        view = memoryview(_scratch(plain.size))[: plain.size]
+        _read_into(plain, view)
+        yield view
+    else:
+        try:
+            with plain.path.open("rb") as file:
+                mapped = mmap.mmap(file.fileno(), plain.size, access=mmap.ACCESS_READ)
+        except (OSError, ValueError) as cause:
+            raise NotFound("The file of an instance is gone") from cause
+        yield memoryview(mapped)
+
+
+_local = threading.local()
+
+
+def _scratch(size: int) -> bytearray:
+    """Memory of this thread, for one file at a time."""
+    found: bytearray | None = getattr(_local, "scratch", None)
+    if found is None or len(found) < size:
+        found = bytearray(max(size, _SMALLEST_SCRATCH))
+        _local.scratch = found
+    return found
+
+
+def _read_into(plain: PlainFile, view: memoryview) -> None:
     try:
-        with plain.path.open("rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError) as cause:
+        with plain.path.open("rb", buffering=0) as file:
+            count = file.readinto(view)
+    except OSError as cause:
         raise NotFound("The file of an instance is gone") from cause
-    return memoryview(mapped)[: plain.size]
-
-
-def changed_file(intake: Intake, public_id: str, change: Change) -> tuple[Head, list[Buffer]]:
-    """The head of an instance's file, and the file changed, in parts.
-
-    Raises
-    ------
-    NotFound, Corrupt
-        If there is none, or it is damaged.
-    """
-    original = read_original(intake.archive, public_id)
-    head, dataset = read_for_change(original, default_encoding=intake.options.default_encoding)
-    change(head, dataset)
-    return head, file_parts(head, dataset)
+    if count != plain.size:
+        raise Corrupt("The file of an instance is shorter than the index says")
 
 
 def rewrite(
@@ -127,13 +143,18 @@ def rewrite(
         As of reading and receiving.
     """
     intake = workshop.intake
-    head, parts = changed_file(intake, public_id, change)
-    if recode is not None:
-        with suppress(Unsupported):
-            parts = [recode(b"".join(parts))]
-        intake = replace(intake, transcode=None)
-    source = _source_ids(workshop.archive, head, public_id)
-    return Made(source, _store(intake, origin, parts, is_own_uid=is_own_uid))
+    with read_original(intake.archive, public_id) as original:
+        head, dataset = read_for_change(original, default_encoding=intake.options.default_encoding)
+        change(head, dataset)
+        source = _source_ids(workshop.archive, head, public_id)
+        changed = write_changed(head, dataset)
+        if recode is not None:
+            with suppress(Unsupported):
+                changed = ChangedFile(recode(changed.to_bytes()), ())
+        incoming = Incoming(origin, changed.start, is_transcoded=recode is not None, rest=changed.rest)
+        if intake.filters or intake.transcode is not None:
+            incoming = replace(incoming, content=changed.to_bytes(), rest=())
+        return Made(source, _store(intake, incoming, changed, is_own_uid=is_own_uid))
 
 
 def _source_ids(archive: Archive, head: Head, public_id: str) -> PublicIds:
@@ -146,41 +167,27 @@ def _source_ids(archive: Archive, head: Head, public_id: str) -> PublicIds:
     return patient, study, series, instance
 
 
-def _store(intake: Intake, origin: Origin, parts: Sequence[Buffer], *, is_own_uid: bool) -> PublicIds:
-    spooled: SpoolFile | None = None
-    if intake.spool is not None and sum(map(len, parts)) >= _LARGE:
-        spooled = intake.spool.create()
+def _store(intake: Intake, incoming: Incoming, changed: ChangedFile, *, is_own_uid: bool) -> PublicIds:
     try:
-        content = b"".join(parts) if spooled is None else _spool(spooled, parts)
-        receipt = receive(intake, Incoming(origin, content))
-        public_ids = receipt.identifiers.public_ids()
-        if receipt.outcome is Outcome.FILTERED_OUT:
-            raise CannotStoreInstance("A new instance was filtered out")
-        is_known = receipt.outcome is Outcome.ALREADY_STORED and not is_own_uid
-        if is_known and not _is_stored(intake, public_ids, parts):
-            raise CannotStoreInstance(
-                f"The archive has another instance {public_ids[Level.INSTANCE]}, and does not overwrite it"
-            )
-        return public_ids
-    finally:
-        if spooled is not None:
-            spooled.close()
+        receipt = receive(intake, incoming)
+    except Refused as cause:
+        raise CannotStoreInstance("A new instance was turned away") from cause
+    public_ids = receipt.identifiers.public_ids()
+    if receipt.outcome is Outcome.FILTERED_OUT:
+        raise CannotStoreInstance("A new instance was filtered out")
+    is_known = receipt.outcome is Outcome.ALREADY_STORED and not is_own_uid
+    if is_known and not _is_stored(intake, public_ids, changed):
+        raise CannotStoreInstance(
+            f"The archive has another instance {public_ids[Level.INSTANCE]}, and does not overwrite it"
+        )
+    return public_ids
 
 
-def _spool(spooled: SpoolFile, parts: Sequence[Buffer]) -> SpoolFile:
-    try:
-        for part in parts:
-            spooled.write(memoryview(part))
-    except OSError as cause:
-        raise StorageFull("A new instance cannot be spooled") from cause
-    return spooled
-
-
-def _is_stored(intake: Intake, public_ids: PublicIds, parts: Sequence[Buffer]) -> bool:
+def _is_stored(intake: Intake, public_ids: PublicIds, changed: ChangedFile) -> bool:
     """Whether the archive has just this file."""
     if intake.options.overwrite is Overwrite.IF_CHANGED:
         return True
-    return read_file(intake.archive, public_ids[Level.INSTANCE]) == b"".join(parts)
+    return read_file(intake.archive, public_ids[Level.INSTANCE]) == changed.to_bytes()
 
 
 # --- A whole job ---

@@ -12,8 +12,7 @@ from hounsfield.deid.request import read_anonymization, read_modification
 from hounsfield.deid.uid_map import UidMap, new_key
 from hounsfield.dicom.identifiers import identify
 from hounsfield.dicom.levels import Level
-from hounsfield.dicom.mutable import MutableDataset
-from hounsfield.dicom.part10 import Head
+from hounsfield.dicom.rewriting import read_for_change, write_changed
 from hounsfield.dicom.uids import TRANSFER_SYNTAXES
 from hounsfield.errors import BadRequest, NotFound
 from hounsfield.http.errors import BadFileFormat, ParameterOutOfRange, ReadOnly
@@ -27,7 +26,7 @@ from hounsfield.ingest.receive import Overwrite
 from hounsfield.jobs import modify
 from hounsfield.jobs.modify import Task, instances_of, is_in_place, labels_below
 from hounsfield.jobs.patient_consistency import check_patient
-from hounsfield.jobs.rewriting import changed_file
+from hounsfield.jobs.rewriting import read_original
 from hounsfield.rest.door import ORTHANC_VERSION, Door
 from hounsfield.rest.find import parse_level
 from hounsfield.rest.job_options import answer_job, read_job_options
@@ -117,11 +116,10 @@ def _answer_file(door: Door, public_id: str, plan: Plan) -> Response:
     if wish.transcode and wish.transcode not in TRANSFER_SYNTAXES:
         raise ParameterOutOfRange(f"Unknown transfer syntax: {wish.transcode[:64]}")
 
-    def change(head: Head, dataset: MutableDataset) -> None:
+    with read_original(door.archive, public_id) as original:
+        head, dataset = read_for_change(original, default_encoding=door.options.default_encoding)
         apply(plan, dataset, identify(head.dataset))
-
-    _, parts = changed_file(door.intake, public_id, change)
-    file = b"".join(parts)
+        file = write_changed(head, dataset).to_bytes()
     if wish.transcode:
         file = transcode(file, wish.transcode, lossy_quality=wish.lossy_quality or door.options.lossy_quality)
     return answer_bytes(file, _DICOM)
