@@ -19,6 +19,7 @@ from hounsfield.ingest.upload import UploadOptions
 from hounsfield.jobs.engine import Engine
 from hounsfield.jobs.kinds import JobKind
 from hounsfield.net.messages import Service
+from hounsfield.settings import Lifecycle
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Host:
     wins over an equal earlier one; `services` are by SOP class UID; `job_kinds` is what `engine` knows, by their names.
     Of several find filters each gets what the one before it gave; a file is sent if all store filters agree. `runs` are
     entered when the routes are bound, before the doors open, and left after these are closed. `calls` is how extensions
-    ask the server's own routes.
+    ask the server's own routes, and `lifecycle` how they end it.
     """
 
     archive: Archive
@@ -48,4 +49,5 @@ class Host:
     outgoing_find_filters: list[OutgoingFindFilter] = field(default_factory=list)
     outgoing_store_filters: list[OutgoingStoreFilter] = field(default_factory=list)
     runs: list[Callable[[], AbstractContextManager[None]]] = field(default_factory=list)
+    lifecycle: Lifecycle = field(default_factory=Lifecycle)
     calls: LocalCalls = field(default_factory=LocalCalls)

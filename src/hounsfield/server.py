@@ -58,8 +58,9 @@ from hounsfield.remote.network import Network
 from hounsfield.rest import extension as rest
 from hounsfield.rest.neighbours import Neighbours
 from hounsfield.scp import extension as scp
-from hounsfield.scp.acceptance import policy
+from hounsfield.scp.acceptance import announce, policy
 from hounsfield.scp.storage import storage_service
+from hounsfield.settings import Settings
 from hounsfield.store.filesystem import FilesystemArea
 from hounsfield.store.spool import Spool
 from hounsfield.web import assets
@@ -87,6 +88,7 @@ def run(configuration: Configuration, flags: Flags) -> int:
     while True:
         wish = _Wish()
         with _signals(wish), serve(configuration, flags) as running:
+            running.host.lifecycle.bind(wish.make)
             _announce(configuration, running)
             _settle_memory()
             wish.wait()
@@ -150,7 +152,7 @@ def make_intake(configuration: Configuration, archive: Archive, settling: Settli
         maximum_patients=ingest.maximum_patient_count or 0,
         is_recycling=ingest.maximum_storage_mode is records.MaximumStorageMode.RECYCLE,
         is_read_only=ingest.is_read_only,
-        default_encoding=tags.default_encoding,
+        settings=Settings(tags.default_encoding),
         main_tags=chosen,
     )
     transcode = transcoder(ingest.transcoding) if ingest.transcoding else None
@@ -185,7 +187,8 @@ def _join_network(configuration: Configuration, host: Host) -> Network:
     network = dicom.network(configuration, host.archive, filters)
     for kind in (store_scu_kind(network), move_scu_kind(network), get_scu_kind(network, host.intake)):
         host.job_kinds[kind.name] = kind
-    door = rest.extend(host, rest_options(configuration))
+    announce(dicom.acceptance_rules(configuration), host.intake.options.settings)
+    door = rest.extend(host, rest_options(configuration, host.intake.options.settings))
     rest.extend_to_neighbours(host, Neighbours(door, network), configuration.integer("QueryRetrieveSize"))
     scp.extend(
         host,
@@ -204,8 +207,9 @@ def _open_dicom(
     if not options.is_enabled:
         return 0
     rules = dicom.acceptance_rules(configuration)
+    settings = host.intake.options.settings
     storage = partial(storage_service, partial(receive, host.intake), arrived=network.arrivals.note)
-    accepted = policy(rules, storage, host.services, lambda: dicom.known_modalities(network))
+    accepted = policy(rules, storage, host.services, lambda: dicom.known_modalities(network), settings)
     association = AssociationOptions(
         maximum_pdu_length=options.maximum_pdu_length, idle_timeout_seconds=options.timeout_seconds or 0
     )

@@ -5,6 +5,7 @@ import hashlib
 import pytest
 from tests.rest.builders import Builder, Server, ids, slice_file
 
+from hounsfield.http.local import whole_body
 from hounsfield.http.messages import FileBody
 from hounsfield.ingest.receive import IngestOptions
 from hounsfield.rest.door import RestOptions
@@ -227,3 +228,107 @@ def test_a_file_that_rots_is_found_out(filled: Server) -> None:
     body.path.chmod(0o600)
     body.path.write_bytes(damaged)
     assert filled.failure("POST", f"{DICOM}/verify-md5") == (400, None)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_users_may_attach_files_and_delete_them(filled: Server, level: str) -> None:
+    path = f"/{level}/{IDS[level]}/attachments/1024"
+    before = filled.get("/statistics")["TotalDiskSize"]
+    for revision, content in enumerate((b"one", b"two" * 100_000, b"")):
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        response = filled.ask("PUT", path, content)
+        assert (response.status, response.body) == (200, b"{}")
+        assert response.header(b"etag") == f'"{revision}-{md5}"'.encode()
+        assert whole_body(filled.ask("GET", path + "/data")) == content
+        assert filled.get("/statistics")["TotalDiskSize"] == str(int(before) + len(content))
+        info = filled.get(path + "/info")
+        assert (info["UncompressedMD5"], info["CompressedSize"]) == (md5, len(content))
+    deleted = filled.ask("DELETE", path)
+    assert (deleted.status, deleted.body) == (200, b"")
+    assert filled.failure("DELETE", path) == (404, 17)
+    assert filled.get("/statistics")["TotalDiskSize"] == before
+    assert {each["ChangeType"] for each in filled.get("/changes?since=4")["Changes"]} == {"UpdatedAttachment"}
+
+
+def test_attachments_that_replace_others_leave_no_files_behind(filled: Server) -> None:
+    path = f"/studies/{IDS['studies']}/attachments/1024"
+    for number in range(5):
+        filled.ask("PUT", path, b"%d" % number)
+    filled.ask("DELETE", path)
+    filled.settling.settle()
+    assert len(list(filled.area.keys())) == 1
+    assert filled.ask("GET", f"/instances/{IDS['instances']}/file").status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "expected"),
+    [
+        ("PUT", "/studies/{studies}/attachments/dicom", (403, None)),
+        ("PUT", "/studies/{studies}/attachments/70000", (403, None)),
+        ("PUT", "/studies/{studies}/attachments/5", (403, None)),
+        ("PUT", "/studies/{studies}/attachments/nope", (404, 7)),
+        ("PUT", "/studies/nope/attachments/1024", (404, 7)),
+        ("DELETE", "/instances/{instances}/attachments/dicom", (403, None)),
+        ("DELETE", "/instances/{instances}/attachments/dicom-as-json", (404, 17)),
+        ("DELETE", "/instances/{instances}/attachments/1025", (404, 17)),
+        ("DELETE", "/instances/{instances}/attachments/nope", (404, 7)),
+        ("POST", "/instances/{instances}/attachments/1025/compress", (404, 17)),
+        ("POST", "/instances/{instances}/attachments/nope/compress", (404, 7)),
+    ],
+)
+def test_attachments_of_the_system_are_not_for_users(
+    filled: Server, method: str, target: str, expected: tuple[int, int | None]
+) -> None:
+    assert filled.failure(method, target.format(**IDS), b"x") == expected
+    assert filled.get(f"/instances/{IDS['instances']}/attachments") == ["dicom"]
+
+
+def test_nobody_overwrites_an_attachment_that_he_has_not_seen(build: Builder) -> None:
+    server = build(RestOptions(check_revisions=True))
+    server.post("/instances", FILE)
+    path = f"/series/{IDS['series']}/attachments/1024"
+    seen = server.ask("PUT", path, b"one").header(b"etag")
+    assert seen is not None
+    assert server.failure("PUT", path, b"two") == (409, 43)
+    assert server.failure("DELETE", path) == (409, 43)
+    assert server.failure("DELETE", path, if_match='"1-aa"') == (409, 43)
+    assert server.failure("DELETE", path, if_match="x") == (400, 3)
+    assert server.ask("PUT", path, b"two", if_match=seen.decode()).status == 200
+    assert server.ask("DELETE", path, if_match=seen.decode()).status == 409
+
+
+def test_files_are_compressed_and_expanded_in_place(filled: Server) -> None:
+    for path, content in ((DICOM, FILE), (f"/series/{IDS['series']}/attachments/1024", b"text " * 1000)):
+        filled.ask("PUT", path, content)
+        plain = filled.get(path + "/info")
+        assert filled.ask("POST", path + "/compress").body == b"{}"
+        compressed = filled.get(path + "/info")
+        assert compressed["Uuid"] != plain["Uuid"]
+        assert compressed["CompressedSize"] < plain["CompressedSize"]
+        assert compressed["UncompressedMD5"] == plain["UncompressedMD5"]
+        stored = whole_body(filled.ask("GET", path + "/compressed-data"))
+        assert hashlib.md5(stored, usedforsecurity=False).hexdigest() == compressed["CompressedMD5"]
+        assert whole_body(filled.ask("GET", path + "/data")) == content
+        assert filled.ask("POST", path + "/verify-md5").body == b"{}"
+        assert filled.ask("POST", path + "/compress").body == b"{}"
+        assert filled.get(path + "/info")["Uuid"] == compressed["Uuid"]
+        assert filled.ask("POST", path + "/uncompress").body == b"{}"
+        assert filled.get(path + "/info") == {**plain, "Uuid": filled.get(path + "/info")["Uuid"]}
+        assert whole_body(filled.ask("GET", path + "/data")) == content
+
+
+def test_a_read_only_server_attaches_nothing(build: Builder) -> None:
+    server = build(RestOptions(is_read_only=True))
+    path = f"/series/{IDS['series']}/attachments/1024"
+    assert server.ask("PUT", path).header(b"allow") == b"GET"
+    assert server.failure("DELETE", path)[0] == 405
+    assert server.failure("POST", path + "/compress") == (404, 17)
+
+
+def test_attached_files_are_compressed_as_instances_are(build: Builder) -> None:
+    server = build(ingest=IngestOptions(is_compressed=True))
+    server.post("/instances", FILE)
+    path = f"/studies/{IDS['studies']}/attachments/1024"
+    server.ask("PUT", path, b"text " * 1000)
+    assert server.bytes_of("GET", path + "/is-compressed") == b"1"
+    assert whole_body(server.ask("GET", path + "/data")) == b"text " * 1000

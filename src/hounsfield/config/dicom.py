@@ -29,7 +29,7 @@ def query_options(configuration: Configuration, intake: Intake) -> QueryOptions:
     """The options of C-FIND as provider."""
     return QueryOptions(
         ae_title=records.dicom_server(configuration).ae_title,
-        default_encoding=configuration.text("DefaultEncoding"),
+        settings=intake.options.settings,
         is_name_case_sensitive=configuration.boolean("CaseSensitivePN"),
         maximum_results=configuration.integer("LimitFindResults"),
         maximum_instances=configuration.integer("LimitFindInstances"),

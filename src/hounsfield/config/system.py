@@ -8,12 +8,13 @@ from hounsfield.config import records
 from hounsfield.config.configuration import Configuration
 from hounsfield.rest.door import RestOptions
 from hounsfield.retrieve.packing import PackingOptions
+from hounsfield.settings import Settings
 
 _LIBRARIES = ("httptools", "imagecodecs", "numpy", "orjson", "uvicorn", "uvloop")
 
 
-def rest_options(configuration: Configuration) -> RestOptions:
-    """The options of the REST interface."""
+def rest_options(configuration: Configuration, settings: Settings) -> RestOptions:
+    """The options of the REST interface, with what it may change."""
     tags = records.tags(configuration)
     return RestOptions(
         name=configuration.text("Name"),
@@ -35,7 +36,7 @@ def rest_options(configuration: Configuration) -> RestOptions:
         is_patient_level_enabled=configuration.boolean("PatientLevelEnabled"),
         is_read_only=configuration.boolean("ReadOnly"),
         is_explorer_enabled=configuration.boolean("OrthancExplorerEnabled"),
-        default_encoding=tags.default_encoding,
+        settings=settings,
         limit_find_results=configuration.integer("LimitFindResults"),
         limit_find_instances=configuration.integer("LimitFindInstances"),
         storage_access=configuration.text("StorageAccessOnFind"),

@@ -6,6 +6,7 @@ from enum import IntEnum
 
 from hounsfield.dicom.levels import Level
 from hounsfield.index.database import Transaction
+from hounsfield.index.deletion import mark_file_deleted
 from hounsfield.index.keys import to_key
 from hounsfield.index.pending import TABLES
 
@@ -80,6 +81,39 @@ def find_attachment(tx: Transaction, level: Level, public_id: str, kind: int) ->
         to_key(public_id),
     )
     return Attachment(*row) if row else None
+
+
+def put_attachment(tx: Transaction, level: Level, resource: int, attachment: Attachment) -> None:
+    """Attach a file to a row, in place of the one of the same type, which is then to be deleted."""
+    remove_attachment(tx, level, resource, attachment.type)
+    tx.run(
+        f"INSERT INTO attachments (level, resource, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        int(level),
+        resource,
+        attachment.type,
+        attachment.uuid,
+        attachment.size,
+        attachment.stored_size,
+        attachment.compression,
+        attachment.md5,
+        attachment.stored_md5,
+        attachment.revision,
+    )
+    tx.pending.count("size", attachment.size)
+    tx.pending.count("stored_size", attachment.stored_size)
+
+
+def remove_attachment(tx: Transaction, level: Level, resource: int, kind: int) -> None:
+    """Detach a file from a row, if it has one of this type; the file is then to be deleted."""
+    where = "level = ? AND resource = ? AND type = ?"
+    key = int(level), resource, kind
+    row = tx.row(f"SELECT uuid, size, stored_size FROM attachments WHERE {where}", *key)
+    if row is None:
+        return
+    tx.run(f"DELETE FROM attachments WHERE {where}", *key)
+    mark_file_deleted(tx, row[0])
+    tx.pending.count("size", -row[1])
+    tx.pending.count("stored_size", -row[2])
 
 
 def set_md5(tx: Transaction, uuid: str, md5: str, stored_md5: str) -> None:

@@ -7,6 +7,9 @@ import orjson
 from hounsfield.errors import Corrupt
 from hounsfield.ingest.instance import Origin, OriginKind, Reception
 
+ATTACHMENT_NOTE = b"attachment"
+"""Of a file that no instance can be made of: without a row it is worth nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Note:

@@ -45,6 +45,7 @@ from hounsfield.index.patients import next_to_recycle
 from hounsfield.ingest.instance import Origin, PublicIds, Reception, describe
 from hounsfield.ingest.note import Note, write_note
 from hounsfield.ingest.settling import Settling
+from hounsfield.settings import Settings
 from hounsfield.store.area import FileKey
 from hounsfield.store.compression import compress, decompress
 from hounsfield.store.note import crc32_of_parts
@@ -124,8 +125,13 @@ class IngestOptions:
     maximum_patients: int = 0
     is_recycling: bool = True
     is_read_only: bool = False
-    default_encoding: str = "Latin1"
+    settings: Settings = field(default_factory=Settings)
     main_tags: MainTags = DEFAULT_MAIN_TAGS
+
+    @property
+    def default_encoding(self) -> str:
+        """The character set of files that name none, as it is now."""
+        return self.settings.default_encoding
 
 
 @dataclass(frozen=True, slots=True)

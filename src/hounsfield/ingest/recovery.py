@@ -18,7 +18,7 @@ from hounsfield.index.database import Transaction
 from hounsfield.index.deletion import mark_file_deleted
 from hounsfield.index.insertion import NewAttachment, add_instance
 from hounsfield.ingest.instance import describe
-from hounsfield.ingest.note import Note, read_note
+from hounsfield.ingest.note import ATTACHMENT_NOTE, Note, read_note
 from hounsfield.ingest.receive import Intake
 from hounsfield.store.area import FileKey, Recent
 from hounsfield.store.compression import decompress
@@ -49,7 +49,7 @@ def recover(intake: Intake) -> Recovered:
             # The content of a settled file may itself end like a note: it is as long as its row says.
             if recent.note is not None and recent.size == known_size:
                 intake.settling.add(recent.key)
-        elif is_deleted or (recent.note is None and is_complete):
+        elif is_deleted or (recent.note in (None, ATTACHMENT_NOTE) and is_complete):
             swept.append(recent.key)
         elif recent.note is not None:
             with contextlib.suppress(Corrupt):  # Then it was not received by us: it is left where it is.
@@ -71,7 +71,7 @@ def restore_lost(intake: Intake, keys: Iterable[FileKey]) -> None:
     rows = 0
     for key in keys:
         recent = intake.archive.storage.find(key)
-        if recent is not None and recent.note is not None:
+        if recent is not None and recent.note is not None and recent.note != ATTACHMENT_NOTE:
             rows += _restore(intake, recent, read_note(recent.note), swept)
     if swept:
         intake.settling.files_were_deleted()

@@ -1,19 +1,21 @@
-"""Attachments of resources of any level: reading them."""
+"""Attachments of resources of any level: reading them, changing those of users, and how they are stored."""
 
 from collections.abc import Callable
 from functools import partial
 
 from hounsfield.dicom.levels import Level
-from hounsfield.errors import ArchiveError
-from hounsfield.http.errors import InexistentItem, NoAnswer, UnknownResource
+from hounsfield.errors import ArchiveError, NotFound
+from hounsfield.http.errors import Forbidden, InexistentItem, NoAnswer, UnknownResource
 from hounsfield.http.messages import (
     EMPTY_OBJECT,
+    EMPTY_TEXT,
     FileBody,
     Request,
     Response,
     answer_bytes,
     answer_json,
     answer_text,
+    body_view,
 )
 from hounsfield.http.ranges import content_range, parse_range
 from hounsfield.http.routing import Route
@@ -24,10 +26,12 @@ from hounsfield.index.attachments import (
     attachments_of,
     find_attachment,
 )
+from hounsfield.index.metadata import FIRST_USER_TYPE, LAST_USER_TYPE
 from hounsfield.index.resources import get_row
+from hounsfield.ingest.attachments import Check, attach, detach, recompress
 from hounsfield.rest.door import Door
 from hounsfield.rest.expansion import attachment_object
-from hounsfield.rest.revisions import etag, not_modified
+from hounsfield.rest.revisions import check_write, etag, not_modified
 from hounsfield.retrieve.files import plain_file, read_attachment, with_md5
 from hounsfield.store.area import FileKey
 
@@ -46,6 +50,10 @@ def routes(door: Door) -> list[Route]:
         found += [
             Route("GET", path, partial(list_attachments, door, level), is_inline=True),
             Route("GET", path + "/{name}", partial(list_operations, door, level)),
+            Route("PUT", path + "/{name}", partial(put_attachment, door, level)),
+            Route("DELETE", path + "/{name}", partial(delete_attachment, door, level)),
+            Route("POST", path + "/{name}/compress", partial(compress, door, level)),
+            Route("POST", path + "/{name}/uncompress", partial(uncompress, door, level)),
             Route("POST", path + "/{name}/verify-md5", partial(verify_md5, door, level)),
         ]
         for name, reader in _READERS.items():
@@ -102,6 +110,59 @@ def verify_md5(door: Door, level: Level, request: Request) -> Response:
             raise NoAnswer
     except ArchiveError as cause:
         raise NoAnswer from cause
+    return EMPTY_OBJECT
+
+
+def put_attachment(door: Door, level: Level, request: Request) -> Response:
+    """Attach the body, in the users' range of names."""
+    kind = _user_number(door, request)
+    try:
+        put = attach(
+            door.intake, level, request.values["id"], kind, body_view(request.body), _check(door, request)
+        )
+    except NotFound as cause:
+        raise InexistentItem("There is no such resource") from cause
+    return Response(200, (*EMPTY_OBJECT.headers, _etag(door, put)), EMPTY_OBJECT.body)
+
+
+def delete_attachment(door: Door, level: Level, request: Request) -> Response:
+    """Delete an attachment of the users' range."""
+    kind = _user_number(door, request, AttachmentType.DICOM_AS_JSON)
+    detach(door.intake, level, request.values["id"], kind, _check(door, request))
+    return EMPTY_TEXT
+
+
+def _check(door: Door, request: Request) -> Check:
+    """Whether the client has seen what it replaces or deletes."""
+
+    def check(existing: Attachment | None) -> None:
+        if existing is not None:
+            check_write(door.options, request, existing.revision, _md5(door, existing))
+
+    return check
+
+
+def _user_number(door: Door, request: Request, *also: int) -> int:
+    number = _number(door, request.values["name"])
+    if number not in also and not FIRST_USER_TYPE <= number <= LAST_USER_TYPE:
+        raise Forbidden
+    return number
+
+
+def compress(door: Door, level: Level, request: Request) -> Response:
+    """Keep an attachment compressed from now on."""
+    return _recompress(door, level, request, Compression.ZLIB_WITH_SIZE)
+
+
+def uncompress(door: Door, level: Level, request: Request) -> Response:
+    """Keep an attachment as it is from now on."""
+    return _recompress(door, level, request, Compression.NONE)
+
+
+def _recompress(door: Door, level: Level, request: Request, wanted: Compression) -> Response:
+    attachment = _find(door, level, request)
+    if attachment.compression != wanted:
+        recompress(door.intake, level, request.values["id"], attachment, to=wanted)
     return EMPTY_OBJECT
 
 

@@ -12,6 +12,7 @@ from hounsfield.jobs.archives import ArchiveMaker
 from hounsfield.jobs.engine import Engine
 from hounsfield.retrieve.datasets import BytesCache
 from hounsfield.retrieve.packing import PackingOptions
+from hounsfield.settings import Lifecycle, Settings
 
 # The release of Orthanc whose interface this is; clients decide by it what they may ask for.
 ORTHANC_VERSION = "1.13.0"
@@ -45,7 +46,7 @@ class RestOptions:
     is_patient_level_enabled: bool = True
     is_read_only: bool = False
     is_explorer_enabled: bool = True
-    default_encoding: str = "Latin1"
+    settings: Settings = field(default_factory=Settings)
     limit_find_results: int = 0
     limit_find_instances: int = 0
     storage_access: str = "Always"
@@ -61,6 +62,11 @@ class RestOptions:
     is_zip_utf8: bool = False
     packing: PackingOptions = field(default_factory=PackingOptions)
 
+    @property
+    def default_encoding(self) -> str:
+        """The character set of files that name none, as it is now."""
+        return self.settings.default_encoding
+
 
 @dataclass(frozen=True, slots=True)
 class Door:
@@ -73,6 +79,12 @@ class Door:
     cache: BytesCache
     engine: Engine
     archives: ArchiveMaker
+    lifecycle: Lifecycle = field(default_factory=Lifecycle)
+
+    @property
+    def settings(self) -> Settings:
+        """What clients may change."""
+        return self.options.settings
 
     @property
     def main_tags(self) -> MainTags:

@@ -25,9 +25,11 @@ from hounsfield.rest import (
     metadata,
     modalities,
     modify,
+    modules,
     queries,
     slices,
     split_merge,
+    switches,
     system,
     tags,
     tools,
@@ -57,14 +59,17 @@ _MODULES = (
     file_export,
     find,
     tools,
+    switches,
     jobs,
     modify,
+    modules,
     split_merge,
 )
 # What a read-only server does not even know; other writes are answered by an error.
 _WRITING = (
     ("POST", "/instances"),
     ("POST", "/tools/bulk-delete"),
+    ("POST", "/tools/invalidate-tags"),
     *(("DELETE", f"/{level}/{{id}}") for level in ("patients", "studies", "series", "instances")),
     *(
         (method, f"/{level}/{{id}}/labels/{{label}}")
@@ -72,6 +77,11 @@ _WRITING = (
         for level in ("patients", "studies", "series", "instances")
     ),
     ("PUT", "/patients/{id}/protected"),
+    *(
+        (method, f"/{level}/{{id}}/attachments/{{name}}{rest}")
+        for method, rest in (("PUT", ""), ("DELETE", ""), ("POST", "/compress"), ("POST", "/uncompress"))
+        for level in ("patients", "studies", "series", "instances")
+    ),
 )
 
 
@@ -83,7 +93,7 @@ def extend(host: Host, options: RestOptions) -> Door:
         host.job_kinds[kind.name] = kind
     maker = ArchiveMaker(host.archive, host.uploads.spool, transcoder, options.packing, options.lossy_quality)
     host.job_kinds.update((kind.name, kind) for kind in maker.kinds())
-    door = Door(host.archive, host.intake, host.uploads, options, cache, host.engine, maker)
+    door = Door(host.archive, host.intake, host.uploads, options, cache, host.engine, maker, host.lifecycle)
     host.routes.extend(routes(door))
     return door
 

@@ -56,10 +56,13 @@ def format_of_body(body: Mapping[str, Any], default: TagFormat) -> TagFormat:
 
 
 def write_dataset(
-    dataset: Dataset, tag_format: TagFormat, ignore_length: tuple[Tag, ...] = ()
+    dataset: Dataset,
+    tag_format: TagFormat,
+    ignore_length: tuple[Tag, ...] = (),
+    only: tuple[Tag, ...] | None = None,
 ) -> dict[str, json.JsonValue]:
-    """A data set in a format."""
-    return _WRITERS[tag_format](dataset, ignore_length=ignore_length)
+    """A data set in a format, or of its top level `only` some tags."""
+    return _WRITERS[tag_format](dataset, ignore_length=ignore_length, only=only)
 
 
 def write_texts(texts: Mapping[str, str], tag_format: TagFormat) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from hounsfield.net.agreement import Caller
 from hounsfield.net.messages import Operation, Service
 from hounsfield.net.negotiation import Policy, is_same_ae_title
 from hounsfield.scp.verification import VERIFICATION_SOP_CLASS_UID, verification_service
+from hounsfield.settings import Settings
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 # The transfer syntaxes that each option of the kind `...TransferSyntaxAccepted` adds or removes.
@@ -61,15 +62,18 @@ def policy(
     storage: Callable[[Callable[[str], bool]], Service],
     services: Mapping[str, Service] = MappingProxyType({}),
     modalities: Callable[[], Sequence[KnownModality]] = tuple,
+    settings: Settings | None = None,
 ) -> Policy:
     """The policy of associations.
 
     `storage` makes the storage service for a test of transfer syntaxes; `services` are the others, by SOP class UID;
-    `modalities` gives those that are known now.
+    `modalities` gives those that are known now. `settings` are those that `announce` filled, and that may change.
     """
-    syntaxes = accepted_transfer_syntaxes(rules)
-    storage_service = storage(syntaxes.__contains__)
-    storage_classes = accepted_sop_classes(rules)
+    if settings is None:
+        settings = Settings()
+        announce(rules, settings)
+    storage_service = storage(lambda uid: uid in settings.transfer_syntaxes)
+    storage_classes = settings.sop_classes
     verification = verification_service()
 
     def find_service(abstract_syntax: str) -> Service | None:
@@ -77,7 +81,7 @@ def policy(
             return verification
         if abstract_syntax in services:
             return services[abstract_syntax]
-        if abstract_syntax in storage_classes or _is_unknown_but_accepted(rules, abstract_syntax):
+        if abstract_syntax in storage_classes or _is_unknown_but_accepted(rules, settings, abstract_syntax):
             return storage_service
         return None
 
@@ -88,6 +92,13 @@ def policy(
         check_called_ae_title=rules.check_called_ae_title,
         strict_ae_comparison=rules.is_comparison_strict,
     )
+
+
+def announce(rules: AcceptanceRules, settings: Settings) -> None:
+    """Say in `settings` what is accepted, by which it may be changed."""
+    settings.transfer_syntaxes = accepted_transfer_syntaxes(rules)
+    settings.sop_classes = accepted_sop_classes(rules)
+    settings.is_unknown_sop_class_accepted = rules.unknown_sop_class_accepted
 
 
 def accepted_transfer_syntaxes(rules: AcceptanceRules) -> frozenset[str]:
@@ -132,9 +143,9 @@ def permitted(
     return rules.always | shared
 
 
-def _is_unknown_but_accepted(rules: AcceptanceRules, uid: str) -> bool:
+def _is_unknown_but_accepted(rules: AcceptanceRules, settings: Settings, uid: str) -> bool:
     """Whether this may be a storage class that nobody told us of; services of the standard are not."""
-    if not rules.unknown_sop_class_accepted or uid in STORAGE_SOP_CLASSES:
+    if not settings.is_unknown_sop_class_accepted or uid in STORAGE_SOP_CLASSES:
         return False
     return not _is_standard_service(uid) and not _matches(uid, rules.rejected_sop_classes)
 

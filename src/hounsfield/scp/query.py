@@ -29,6 +29,7 @@ from hounsfield.retrieve.headers import header_access, read_headers
 from hounsfield.scp.answers import AnswerWriter
 from hounsfield.scp.status import CANNOT_UNDERSTAND
 from hounsfield.scp.verification import PREFERRED_TRANSFER_SYNTAXES
+from hounsfield.settings import Settings
 from hounsfield.store.spool import SpoolFile
 
 PATIENT_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.1.1"
@@ -61,13 +62,18 @@ class QueryOptions:
     """
 
     ae_title: str = "ORTHANC"
-    default_encoding: str = "Latin1"
+    settings: Settings = field(default_factory=Settings)
     is_name_case_sensitive: bool = False
     maximum_results: int = 0
     maximum_instances: int = 0
     storage_access: str = "Always"
     main_tags: MainTags = field(default=DEFAULT_MAIN_TAGS, repr=False)
     main_tags_version: int = 0
+
+    @property
+    def default_encoding(self) -> str:
+        """The character set of files that name none, as it is now."""
+        return self.settings.default_encoding
 
 
 def query_service(archive: Archive, options: QueryOptions, filters: Sequence[FindFilter]) -> Service:

@@ -15,8 +15,13 @@ _LEVEL = 1  # Some 500 MB/s; higher levels gain a few percent on pixel data.
 
 def compress(parts: Sequence[Buffer]) -> Iterator[bytes]:
     """The compressed form of the concatenation of `parts`, in pieces."""
+    return compress_pieces(sum(len(part) for part in parts), parts)
+
+
+def compress_pieces(length: int, parts: Iterable[Buffer]) -> Iterator[bytes]:
+    """As `compress`, of parts that have `length` bytes in all and are taken one after the other."""
     compressor = isal_zlib.compressobj(_LEVEL)
-    yield _LENGTH.pack(sum(len(part) for part in parts))
+    yield _LENGTH.pack(length)
     for part in parts:
         for start in range(0, len(part), _PIECE):
             yield compressor.compress(memoryview(part)[start : start + _PIECE])
