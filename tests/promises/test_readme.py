@@ -40,5 +40,14 @@ def test_options_that_the_pages_name_exist() -> None:
     }
     members = {member.name for member in POSTGRES_MEMBERS}
     functions = set(re.findall(r"\w+", toolbox.SOURCE.decode()))
-    known = {*OPTIONS, *members, *functions, "DicomWeb", "IfChanged", "HounsfieldStorage", "OrthancStorage"}
+    known = {
+        *OPTIONS,
+        *members,
+        *functions,
+        "FailedInstancesCount",
+        "DicomWeb",
+        "IfChanged",
+        "HounsfieldStorage",
+        "OrthancStorage",
+    }
     assert named - known == set()
