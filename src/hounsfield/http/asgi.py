@@ -31,7 +31,7 @@ from hounsfield.http.dispatch import Dispatcher, describe, find, perform
 from hounsfield.http.messages import FileBody, Header, Request, Response
 from hounsfield.http.negotiation import compress
 from hounsfield.http.options import HttpOptions
-from hounsfield.http.routing import Found
+from hounsfield.http.routing import Found, Handler
 from hounsfield.store.spool import Spool, SpoolFile
 
 _log = logging.getLogger("hounsfield.http")
@@ -124,18 +124,26 @@ class Application:
         found = find(self._dispatcher, request)
         if isinstance(found, Response) or request.method != "GET":
             return found
-        return (self._at_once(request, found) if self._options.may_answer_on_loop else None) or found
+        return self.at_once(request, found) or found
 
-    def _at_once(self, request: Request, found: Found) -> Response | None:
-        if request.query:
+    def at_once(self, request: Request, found: Found) -> Response | None:
+        """The answer to a complete request, if giving it takes no thread."""
+        if not self._options.may_answer_on_loop:
+            return None
+        if found.at_once is not None:
+            return self._try(found.at_once, request)
+        if request.query or request.method != "GET":
             return None
         if found.is_inline:
             response = self._answer(request, found)
             return response if isinstance(response.body, bytes) else None
-        if found.at_hand is None or self._options.is_compressed or "xml" in request.headers.get("accept", ""):
+        return None if found.at_hand is None else self._try(found.at_hand, request)
+
+    def _try(self, handler: Handler, request: Request) -> Response | None:
+        if self._options.is_compressed or "xml" in request.headers.get("accept", ""):
             return None
         try:
-            return found.at_hand(request)
+            return handler(request)
         except ArchiveError:
             return None  # The handler will say it better.
 

@@ -195,7 +195,13 @@ class Connection(HttpToolsProtocol):
         self._unwatch_head()
         arrived.request.body = arrived.view
         arrived.job.buffer = arrived.buffer
-        self._run(arrived.request, arrived.found, arrived.job)
+        response = self.served.at_once(arrived.request, arrived.found)
+        if response is None or not isinstance(response.body, bytes):
+            self._run(arrived.request, arrived.found, arrived.job)
+        else:
+            self._give_back(arrived.request, arrived.job)
+            arrived.job.response_complete = True
+            self._write(response, arrived.job.keep_alive)
 
     def _answers_at_once(self) -> bool:
         """Take a plain request into our own hands; False, with nothing done, for everything else."""
@@ -263,11 +269,15 @@ class Connection(HttpToolsProtocol):
 
         self.served.run(request, found, done)
 
-    def _finish(self, job: _Job, request: Request, future: Future[Response]) -> None:
+    def _give_back(self, request: Request, job: _Job) -> None:
+        """Let others use the memory of a body."""
         if job.buffer is not None:
             request.body, buffer = b"", job.buffer
             job.buffer = None
             self.buffers.give(buffer)
+
+    def _finish(self, job: _Job, request: Request, future: Future[Response]) -> None:
+        self._give_back(request, job)
         if future.cancelled() or future.exception() is not None:
             self.transport.abort()
             return

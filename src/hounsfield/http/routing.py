@@ -27,6 +27,8 @@ class Route:
     it is then run on the event loop instead of a worker thread. `at_hand` gives the same answer as the handler, to
     such a GET, if it happens to be in memory, and raises an `ArchiveError` otherwise. `is_brief` claims that, with a
     body held in memory, the handler is short and does not wait: many of them at once only get in each other's way.
+    `at_once` gives the same answer as the handler to any request, with arguments or with a body held in memory, if that
+    takes no longer than a glance at the index, and raises an `ArchiveError` otherwise.
     """
 
     method: str
@@ -35,6 +37,7 @@ class Route:
     is_inline: bool = False
     at_hand: Handler | None = None
     is_brief: bool = False
+    at_once: Handler | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class Found:
     is_inline: bool
     at_hand: Handler | None = None
     is_brief: bool = False
+    at_once: Handler | None = None
 
 
 @dataclass(slots=True)
@@ -122,7 +126,7 @@ class Router:
         node.routes[route.method] = (route, tuple(names))
         if not names:
             self._literal[route.method, "/" + "/".join(parts)] = Found(
-                route.handler, {}, route.is_inline, route.at_hand, route.is_brief
+                route.handler, {}, route.is_inline, route.at_hand, route.is_brief, route.at_once
             )
 
     def _match(self, method: str, parts: list[str], captured: list[str]) -> Found:
@@ -136,7 +140,7 @@ class Router:
         if chosen is not None:
             route, keys = chosen
             values = dict(zip(keys, captured, strict=True))
-            return Found(route.handler, values, route.is_inline, route.at_hand, route.is_brief)
+            return Found(route.handler, values, route.is_inline, route.at_hand, route.is_brief, route.at_once)
         if method == "GET" and names:
             return Found(_Directory(names), {}, True)
         if method in WEBDAV_METHODS:

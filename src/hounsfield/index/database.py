@@ -139,6 +139,11 @@ class Database(Protocol):
         """Whether it is in a process of its own: asking takes time, and it may lose what was not durable on its own."""
         ...
 
+    @property
+    def state(self) -> int | None:
+        """A number that is another one after every commit; None if other servers may commit too."""
+        ...
+
     def read(self) -> AbstractContextManager[Transaction]:
         """A snapshot of what was committed."""
         ...

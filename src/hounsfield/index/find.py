@@ -13,7 +13,7 @@ import orjson
 from hounsfield.dicom.dataset import Dataset
 from hounsfield.dicom.identifiers import PublicId
 from hounsfield.dicom.levels import Level
-from hounsfield.dicom.main_tags import DEFAULT_MAIN_TAGS, MainTags
+from hounsfield.dicom.main_tags import DEFAULT_MAIN_TAGS, MainTags, normalize
 from hounsfield.dicom.packed_header import unpack_header
 from hounsfield.dicom.tags import Tag, format_tag
 from hounsfield.index.conditions import (
@@ -40,7 +40,9 @@ from hounsfield.index.pending import TABLES
 from hounsfield.index.query import Constraint, Match, Order, OrderKind, Query
 from hounsfield.index.resources import PARENT_COLUMN
 
+FEW = 16
 _FIRST_PAGE = 32
+_IDENTIFIERS: frozenset[Tag] = frozenset((0x00100020, 0x00080050, 0x0020000D, 0x0020000E, 0x00080018))
 
 
 def _no_file(instance: PublicId) -> Dataset | None:
@@ -99,6 +101,17 @@ def is_indexed(tag: Tag, level: Level, main_tags: MainTags = DEFAULT_MAIN_TAGS) 
     if tag in (MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY, *COUNTERS):
         return True
     return home_of(tag, level, main_tags) is not None
+
+
+def are_few(tx: Transaction, tag: Tag, value: str, level: Level) -> bool:
+    """Whether a tag is an identifier of a level or of the one above, and at most `FEW` resources have this value."""
+    known = COLUMNS.get(tag)
+    if known is None or tag not in _IDENTIFIERS or known[0] not in (level, level - 1):
+        return False
+    home, column, is_normalized = known
+    table = TABLES[level if home == Level.PATIENT else home]
+    sql = f"SELECT 1 FROM {table} WHERE {column} = ? LIMIT {FEW + 1}"
+    return len(tx.rows(sql, normalize(value) if is_normalized else value)) <= FEW
 
 
 def is_known(tag: Tag, main_tags: MainTags = DEFAULT_MAIN_TAGS) -> bool:

@@ -44,6 +44,7 @@ class PostgresDatabase:
     """See `Database`."""
 
     is_elsewhere = True
+    state: int | None = None
 
     def __init__(self, options: PostgresOptions) -> None:
         self._options = options

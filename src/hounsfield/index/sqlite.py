@@ -125,7 +125,7 @@ class _Writer:
         self._ask_for_checkpoint = ask_for_checkpoint
         self._memo: dict[Any, Any] = {}
         self._is_full_sync = True
-        self._commits = 0
+        self.commits = 0
 
     def begin(self, *, durable: bool) -> None:
         """See `Writer.begin`."""
@@ -144,12 +144,12 @@ class _Writer:
     def commit(self, pending: Pending) -> None:
         """See `Writer.commit`."""
         self.connection.execute("COMMIT")
+        self.commits += 1
         for topic in pending.topics:
             self._topics.tell(topic)
         if len(self._memo) > _REMEMBERED:
             self._memo.clear()
-        self._commits += 1
-        if self._commits % _CHECKPOINT_COMMITS == 0:
+        if self.commits % _CHECKPOINT_COMMITS == 0:
             self._ask_for_checkpoint()
 
     def rollback(self) -> None:
@@ -217,6 +217,11 @@ class SqliteDatabase:
         self._topics = Topics()
         self._writer = _Writer(self._connection, self._topics, self._checkpoints.ask)
         self._writes = SharedWrites(self._writer)
+
+    @property
+    def state(self) -> int | None:
+        """See `Database.state`."""
+        return self._writer.commits
 
     @contextmanager
     def read(self) -> Iterator[SqliteTransaction]:

@@ -17,6 +17,7 @@ from hounsfield.settings import Lifecycle, Settings
 # The release of Orthanc whose interface this is; clients decide by it what they may ask for.
 ORTHANC_VERSION = "1.13.0"
 API_VERSION = 31
+_ANSWERS_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class Door:
     engine: Engine
     archives: ArchiveMaker
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
+    answers: BytesCache = field(default_factory=lambda: BytesCache(_ANSWERS_BYTES))
 
     @property
     def settings(self) -> Settings:

@@ -16,7 +16,7 @@ from hounsfield.http.errors import BadSequenceOfCalls, InexistentItem, Parameter
 from hounsfield.http.messages import Request, Response, answer_json
 from hounsfield.http.routing import Route
 from hounsfield.index.database import Transaction
-from hounsfield.index.find import count, find, is_indexed
+from hounsfield.index.find import are_few, count, find, is_indexed
 from hounsfield.index.query import (
     WILDCARD_VRS,
     Constraint,
@@ -31,9 +31,11 @@ from hounsfield.rest.door import Door
 from hounsfield.rest.expansion import Expansion, expand, parse_content
 from hounsfield.rest.formats import TagFormat, format_of_body, json_object
 from hounsfield.rest.metadata_names import metadata_number
+from hounsfield.rest.remembered import remembering
 from hounsfield.rest.requested_tags import parse_tags
 from hounsfield.retrieve.headers import header_access
 
+_SPECIAL = frozenset("*?\\")
 _IDENTIFIERS: tuple[Tag, ...] = (
     0x00100020,
     0x00100010,
@@ -50,8 +52,8 @@ _IDENTIFIERS: tuple[Tag, ...] = (
 def routes(door: Door) -> list[Route]:
     """The routes of searches."""
     return [
-        Route("POST", "/tools/find", partial(post_find, door)),
-        Route("POST", "/tools/count-resources", partial(post_count, door)),
+        remembering(door, "POST", "/tools/find", partial(post_find, door), partial(_is_short, door)),
+        remembering(door, "POST", "/tools/count-resources", partial(post_count, door), _is_never_short),
     ]
 
 
@@ -85,6 +87,24 @@ def post_count(door: Door, request: Request) -> Response:
         raise BadRequest("Unable to count with constraints on tags that are not stored in the database")
     with door.archive.database.read() as tx:
         return answer_json({"Count": count(tx, search.query, door.main_tags)})
+
+
+def _is_short(door: Door, request: Request) -> bool:
+    """Whether a query names an identifier that few resources have."""
+    body = json_object(request)
+    query, level = body.get("Query"), body.get("Level")
+    if not isinstance(query, dict) or not isinstance(level, str) or "RequestedTags" in body:
+        return False
+    for name, value in query.items():
+        if isinstance(value, str) and value and not _SPECIAL.intersection(value):
+            with door.archive.database.peek() as tx:
+                if are_few(tx, lookup.parse_tag(name), value, parse_level(level)):
+                    return True
+    return False
+
+
+def _is_never_short(_request: Request) -> bool:
+    return False
 
 
 def run(door: Door, tx: Transaction, search: Search) -> list[PublicId]:

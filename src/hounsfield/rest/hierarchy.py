@@ -28,9 +28,11 @@ from hounsfield.ingest.receive import date_of
 from hounsfield.rest.door import Door
 from hounsfield.rest.expansion import Expansion, expand, parse_content
 from hounsfield.rest.formats import TagFormat, format_of
+from hounsfield.rest.remembered import remembering
 from hounsfield.rest.requested_tags import parse_tags
 
 _MEGABYTE = 1024 * 1024
+_SHORT_PAGE = 50
 
 
 def routes(door: Door) -> list[Route]:
@@ -39,7 +41,7 @@ def routes(door: Door) -> list[Route]:
     for level in Level:
         path = f"/{level.plural}"
         found += [
-            Route("GET", path, partial(list_resources, door, level)),
+            remembering(door, "GET", path, partial(list_resources, door, level), _is_short),
             Route(
                 "GET", path + "/{id}", partial(get_resource, door, level), is_inline=level == Level.INSTANCE
             ),
@@ -73,6 +75,14 @@ def list_resources(door: Door, level: Level, request: Request) -> Response:
         if not is_expanded:
             return answer_json(public_ids)
         return answer_json(expand(door, tx, level, public_ids, _expansion(request, selected)))
+
+
+def _is_short(request: Request) -> bool:
+    """Whether a page of resources is small, and made without headers."""
+    arguments = request.arguments
+    limit = arguments.get("limit", "")
+    is_small = limit.isdigit() and len(limit) < 3 and 0 < int(limit) <= _SHORT_PAGE
+    return is_small and not {"requested-tags", "requestedTags"} & arguments.keys()
 
 
 def _paging(request: Request) -> tuple[int, int]:

@@ -57,6 +57,14 @@ class BytesCache:
         self._kept: OrderedDict[tuple[str, ...], bytes] = OrderedDict()
         self._lock = threading.Lock()
 
+    def get(self, key: tuple[str, ...]) -> bytes | None:
+        """The bytes kept under `key`."""
+        with self._lock:
+            found = self._kept.get(key)
+            if found is not None:
+                self._kept.move_to_end(key)
+            return found
+
     def get_or_make(self, key: tuple[str, ...], make: Callable[[], bytes]) -> bytes:
         """The bytes kept under `key`, or those that `make` gives, which are kept from now on."""
         with self._lock:
