@@ -88,15 +88,19 @@ def start(
     storage: str = "storage",
     tls: ssl.SSLContext | None = None,
 ) -> RunningServer:
-    """Start a server on `folder`/`storage`, and wait until it answers; `tls` is how to speak to it."""
-    http_port, dicom_port = free_port(), free_port()
+    """Start a server on `folder`/`storage`, and wait until it answers; `tls` is how to speak to it.
+
+    Its ports are free ones, unless they are among the options.
+    """
+    given = options or {}
+    http_port, dicom_port = (int(str(given.get(name, free_port()))) for name in ("HttpPort", "DicomPort"))
     configuration = folder / "hounsfield.json"
     chosen = {
         "StorageDirectory": storage,
         "HttpPort": http_port,
         "DicomPort": dicom_port,
         "DicomAet": "HOUNSFIELD",
-        **(options or {}),
+        **given,
     }
     configuration.write_text(json.dumps(chosen))
     log = folder / "log"

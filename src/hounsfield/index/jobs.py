@@ -221,6 +221,28 @@ def trim_history(tx: Transaction, kept: int) -> list[str]:
     return gone
 
 
+def running_on(tx: Transaction, node: str) -> list[str]:
+    """The ids of the saved jobs that `node` runs."""
+    return [
+        found[0]
+        for found in tx.rows(
+            "SELECT id FROM jobs WHERE node = ? AND state = 'Running' AND is_saved = 1", node
+        )
+    ]
+
+
+def release_running(tx: Transaction, job_id: str, node: str) -> bool:
+    """Let go of a job that `node` does not run after all; False if it has it no more."""
+    return (
+        tx.run(
+            "UPDATE jobs SET state = 'Pending', node = '', wish = '' WHERE id = ? AND node = ? AND state = 'Running'",
+            job_id,
+            node,
+        )
+        == 1
+    )
+
+
 def renew_leases(tx: Transaction, node: str, lease_ns: int) -> int:
     """Go on owning the unfinished jobs of `node` until `lease_ns`; how many these are."""
     return tx.run(

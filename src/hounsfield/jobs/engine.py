@@ -571,6 +571,8 @@ class Engine:
 
     def _tend_neighbours(self) -> None:
         """Renew our leases, take over those of dead nodes, and hear what other nodes want."""
+        with self._taking:  # A job that is being taken would look like one that nobody runs.
+            self._ledger.release_strays(self._active.keys())
         self._ledger.renew_leases()
         if self._ledger.release_expired():
             with self._changed:

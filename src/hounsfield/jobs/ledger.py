@@ -4,19 +4,22 @@ import os
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from typing import TypeVar
 from uuid import uuid4
 
 import orjson
 
 from hounsfield.archive import Archive
-from hounsfield.errors import ArchiveError
+from hounsfield.errors import ArchiveError, DatabaseUnavailable
 from hounsfield.events import JobFailed, JobSubmitted, JobSucceeded
 from hounsfield.http.status import INTERNAL, status_of
 from hounsfield.index import jobs
 from hounsfield.index.database import Transaction
 from hounsfield.index.jobs import FINISHED, JobRow, JobState
 
+T = TypeVar("T")
 _SECOND_NS = 1_000_000_000
+_AWAY_SECONDS = 0.5
 _RENEWALS = 3
 """How often a lease is renewed before it would end."""
 
@@ -171,7 +174,18 @@ class Ledger:
             node=self.node if is_bound else "",
             lease_ns=self.lease_ns() if is_bound else 0,
         )
-        return self._archive.database.write(lambda tx: jobs.leave_running(tx, waiting, self.node))
+        return self._write_patiently(lambda tx: jobs.leave_running(tx, waiting, self.node), durable=True)
+
+    def _write_patiently(self, work: Callable[[Transaction], T], *, durable: bool) -> T:
+        """Write what must not be lost, waiting for a database that is away as long as nobody else takes the job."""
+        deadline = time.monotonic() + self._options.lease_seconds / 2
+        while True:
+            try:
+                return self._archive.database.write(work, durable=durable)
+            except DatabaseUnavailable:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_AWAY_SECONDS)
 
     def hold(self, row: JobRow, state: JobState) -> bool:
         """Show one of our jobs as paused, or as running again, while it stays ours; False if it is ours no more."""
@@ -189,7 +203,7 @@ class Ledger:
                 return False, []
             return True, jobs.trim_history(tx, self._options.history)
 
-        is_ours, gone = self._archive.database.write(work, durable=row.is_saved)
+        is_ours, gone = self._write_patiently(work, durable=row.is_saved)
         if is_ours:
             self._publish(done)
         return done, gone
@@ -240,6 +254,16 @@ class Ledger:
         """What others want of our jobs, by their ids."""
         with self._archive.database.peek() as tx:
             return jobs.wishes(tx, self.node)
+
+    def release_strays(self, active: Collection[str]) -> None:
+        """Let go of our jobs that nobody runs here, as the database was away when they were to be written."""
+        with self._archive.database.peek() as tx:
+            strays = set(jobs.running_on(tx, self.node)) - set(active)
+        for job_id in strays:
+            self._archive.database.write(
+                lambda tx, job_id=job_id: jobs.release_running(tx, job_id, self.node),  # type: ignore[misc]
+                durable=False,
+            )
 
     def renew_leases(self) -> None:
         """Go on owning our unfinished jobs, if it is time for that."""
