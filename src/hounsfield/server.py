@@ -49,6 +49,7 @@ from hounsfield.jobs.get_scu import get_scu_kind
 from hounsfield.jobs.kinds import JobKind
 from hounsfield.jobs.ledger import EngineOptions
 from hounsfield.jobs.move_scu import move_scu_kind
+from hounsfield.jobs.peer_store import peer_store_kind
 from hounsfield.jobs.store_scu import store_scu_kind
 from hounsfield.net.options import AssociationOptions, ServerOptions
 from hounsfield.net.server import DicomServer
@@ -185,7 +186,12 @@ def _join_network(configuration: Configuration, host: Host) -> Network:
     """All that has to do with other servers, and the doors that need it."""
     filters = dicom.OutgoingFilters(host.outgoing_find_filters, host.outgoing_store_filters)
     network = dicom.network(configuration, host.archive, filters)
-    for kind in (store_scu_kind(network), move_scu_kind(network), get_scu_kind(network, host.intake)):
+    for kind in (
+        store_scu_kind(network),
+        move_scu_kind(network),
+        get_scu_kind(network, host.intake),
+        peer_store_kind(network),
+    ):
         host.job_kinds[kind.name] = kind
     announce(dicom.acceptance_rules(configuration), host.intake.options.settings)
     door = rest.extend(host, rest_options(configuration, host.intake.options.settings))

@@ -16,10 +16,12 @@ from hounsfield.jobs.store_scu import STORE_SCU, store_parameters
 from hounsfield.net.messages import Operation
 from hounsfield.net.tls import PROTOCOL_VERSIONS, client_context
 from hounsfield.remote.dialing import ScuOptions
-from hounsfield.remote.directory import MODALITIES_PROPERTY, Directory, StoredDirectory
+from hounsfield.remote.directory import MODALITIES_PROPERTY, PEERS_PROPERTY, Directory, StoredDirectory
 from hounsfield.remote.modality import Modality, read_modality, write_modality
 from hounsfield.remote.network import Network
+from hounsfield.remote.peer import Peer, read_peer, write_peer
 from hounsfield.remote.sender import Shipping
+from hounsfield.remote.web_client import WebOptions
 from hounsfield.scp.acceptance import AcceptanceRules, KnownModality
 from hounsfield.scp.query import QueryOptions
 from hounsfield.scp.retrieve import RetrieveOptions
@@ -66,13 +68,32 @@ class OutgoingFilters:
 def network(configuration: Configuration, archive: Archive, filters: OutgoingFilters) -> Network:
     """The other servers, and how they are spoken with."""
     shipping = Shipping(archive, scu_options(configuration), filters=filters.store)
-    return Network(shipping, _modalities(configuration, archive), filters.find)
+    modalities, peers = _modalities(configuration, archive), _peers(configuration, archive)
+    return Network(shipping, modalities, peers, web_options(configuration), filters.find)
 
 
 def _modalities(configuration: Configuration, archive: Archive) -> Directory[Modality]:
     if not configuration.boolean("DicomModalitiesInDatabase"):
         return Directory("modality", records.modalities(configuration))
     return StoredDirectory("modality", archive.database, MODALITIES_PROPERTY, read_modality, write_modality)
+
+
+def _peers(configuration: Configuration, archive: Archive) -> Directory[Peer]:
+    if configuration.boolean("OrthancPeersInDatabase"):
+        return StoredDirectory("peer", archive.database, PEERS_PROPERTY, read_peer, write_peer)
+    entries = configuration.mapping("OrthancPeers")
+    return Directory("peer", {name: read_peer(name, value) for name, value in entries.items()})
+
+
+def web_options(configuration: Configuration) -> WebOptions:
+    """The options of us as user of other HTTP servers."""
+    return WebOptions(
+        timeout_seconds=configuration.integer("HttpTimeout"),
+        proxy=configuration.text("HttpProxy"),
+        verifies_peers=configuration.boolean("HttpsVerifyPeers"),
+        authorities=configuration.path("HttpsCACertificates"),
+        is_verbose=configuration.boolean("HttpVerbose"),
+    )
 
 
 def scu_options(configuration: Configuration) -> ScuOptions:

@@ -9,7 +9,9 @@ from hounsfield.remote.arrivals import Arrivals
 from hounsfield.remote.dialing import ScuOptions
 from hounsfield.remote.directory import Directory
 from hounsfield.remote.modality import Modality
+from hounsfield.remote.peer import Peer
 from hounsfield.remote.sender import Shipping
+from hounsfield.remote.web_client import WebOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,8 @@ class Network:
 
     shipping: Shipping
     modalities: Directory[Modality]
+    peers: Directory[Peer]
+    web: WebOptions
     find_filters: Sequence[OutgoingFindFilter] = ()
     arrivals: Arrivals = field(default_factory=Arrivals)
 

@@ -10,6 +10,7 @@ from hounsfield.errors import ArchiveError
 from hounsfield.http.errors import (
     BadParameterType,
     CannotOrderSlices,
+    InexistentFile,
     InexistentItem,
     InexistentTag,
     ParameterOutOfRange,
@@ -20,6 +21,7 @@ from hounsfield.http.routing import Handler
 from hounsfield.imaging.frames import NoSuchFrame
 from hounsfield.remote.directory import UnknownName
 from hounsfield.remote.modality import ImpossibleValue
+from hounsfield.remote.peer import CertificateMissing
 from hounsfield.retrieve import series
 
 _NARROWED: tuple[tuple[type[ArchiveError], type[ArchiveError]], ...] = (
@@ -32,6 +34,7 @@ _NARROWED: tuple[tuple[type[ArchiveError], type[ArchiveError]], ...] = (
     (series.CannotOrderSlices, CannotOrderSlices),
     (ImpossibleValue, ParameterOutOfRange),
     (UnknownName, InexistentItem),
+    (CertificateMissing, InexistentFile),
 )
 _HERE = tuple(here for here, _ in _NARROWED)
 

@@ -26,6 +26,7 @@ from hounsfield.rest import (
     modalities,
     modify,
     modules,
+    peers,
     queries,
     slices,
     split_merge,
@@ -100,7 +101,11 @@ def extend(host: Host, options: RestOptions) -> Door:
 
 def extend_to_neighbours(host: Host, neighbours: Neighbours, queries_size: int) -> None:
     """Add the routes about other servers; so many queries are kept."""
-    found = [*modalities.routes(neighbours), *queries.routes(neighbours, queries_size)]
+    found = [
+        *modalities.routes(neighbours),
+        *queries.routes(neighbours, queries_size),
+        *peers.routes(neighbours),
+    ]
     host.routes.extend(replace(route, handler=translated(route.handler)) for route in found)
 
 

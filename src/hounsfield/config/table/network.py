@@ -2,8 +2,6 @@
 
 from hounsfield.config.option import Effect, Kind, Option, Section
 
-_CLIENT = "this server does not call others yet"
-
 MODALITIES = Section(
     "Modalities, as DICOM client",
     (
@@ -72,16 +70,12 @@ PEERS = Section(
             Kind.OBJECT,
             {},
             'Servers with the same REST API: `{ "other": ["http://host:8042/", "user", "password"] }`.',
-            effect=Effect.IGNORED,
-            reason=_CLIENT,
         ),
         Option(
             "OrthancPeersInDatabase",
             Kind.BOOLEAN,
             False,
             "Keep the peers in the index, where the REST API changes them.",
-            effect=Effect.IGNORED,
-            reason=_CLIENT,
         ),
         Option(
             "HttpProxy",
@@ -101,8 +95,6 @@ PEERS = Section(
             Kind.BOOLEAN,
             False,
             "Log the details of requests we make.",
-            effect=Effect.IGNORED,
-            reason=_CLIENT,
         ),
         Option(
             "HttpsVerifyPeers",
@@ -122,7 +114,7 @@ PEERS = Section(
             {},
             "Hardware token with our client certificate: `Module`, `Pin`, `Verbose`.",
             effect=Effect.IGNORED,
-            reason=_CLIENT,
+            reason="hardware tokens cannot be used",
         ),
     ),
 )
