@@ -51,6 +51,7 @@ from hounsfield.jobs.ledger import EngineOptions
 from hounsfield.jobs.move_scu import move_scu_kind
 from hounsfield.jobs.peer_store import peer_store_kind
 from hounsfield.jobs.store_scu import store_scu_kind
+from hounsfield.metrics import Metrics
 from hounsfield.net.options import AssociationOptions, ServerOptions
 from hounsfield.net.server import DicomServer
 from hounsfield.net.tls import PROTOCOL_VERSIONS, server_context
@@ -60,9 +61,11 @@ from hounsfield.rest import extension as rest
 from hounsfield.rest.neighbours import Neighbours
 from hounsfield.scp import extension as scp
 from hounsfield.scp.acceptance import announce, policy
+from hounsfield.scp.measuring import measured
 from hounsfield.scp.storage import storage_service
 from hounsfield.settings import Settings
 from hounsfield.store.filesystem import FilesystemArea
+from hounsfield.store.measured import MeasuredArea
 from hounsfield.store.spool import Spool
 from hounsfield.web import assets
 
@@ -122,10 +125,11 @@ def _build(configuration: Configuration, stack: ExitStack) -> tuple[Host, Networ
     """Everything behind the doors."""
     ingest = records.ingest(configuration)
     found = stack.enter_context(opened(configuration))
-    archive, area = found.archive, found.area
+    metrics, area = _metrics(configuration, stack), found.area
+    archive = replace(found.archive, storage=MeasuredArea(found.archive.storage, metrics))
     area.spool.clear()
     settling = Settling(archive)
-    intake = make_intake(configuration, archive, settling, area.spool)
+    intake = replace(make_intake(configuration, archive, settling, area.spool), metrics=metrics)
     recover(intake)
     settling.restore = partial(restore_lost, intake)
     settling.start()
@@ -135,6 +139,16 @@ def _build(configuration: Configuration, stack: ExitStack) -> tuple[Host, Networ
     stack.callback(stability.stop)
     host = _host(configuration, archive, intake, found)
     return host, _join_network(configuration, host), area
+
+
+def _metrics(configuration: Configuration, stack: ExitStack) -> Metrics:
+    """The figures of this run, which count what is logged too."""
+    metrics = Metrics()
+    metrics.is_enabled = configuration.boolean("MetricsEnabled")
+    root = logging.getLogger("hounsfield")
+    root.addHandler(metrics.logged)
+    stack.callback(root.removeHandler, metrics.logged)
+    return metrics
 
 
 def make_intake(configuration: Configuration, archive: Archive, settling: Settling, spool: Spool) -> Intake:
@@ -215,7 +229,8 @@ def _open_dicom(
     rules = dicom.acceptance_rules(configuration)
     settings = host.intake.options.settings
     storage = partial(storage_service, partial(receive, host.intake), arrived=network.arrivals.note)
-    accepted = policy(rules, storage, host.services, lambda: dicom.known_modalities(network), settings)
+    services = {uid: measured(service, host.intake.metrics) for uid, service in host.services.items()}
+    accepted = policy(rules, storage, services, lambda: dicom.known_modalities(network), settings)
     association = AssociationOptions(
         maximum_pdu_length=options.maximum_pdu_length, idle_timeout_seconds=options.timeout_seconds or 0
     )
@@ -296,7 +311,9 @@ def _open_http(
         access=options.access,
         tls=_https(configuration),
     )
-    server = HttpServer(Application(dispatcher, http, area.spool, host.request_filters), http)
+    server = HttpServer(
+        Application(dispatcher, http, area.spool, host.request_filters, host.intake.metrics), http
+    )
     server.start()
     stack.callback(server.stop)
     return server.port

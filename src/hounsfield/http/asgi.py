@@ -32,6 +32,7 @@ from hounsfield.http.messages import FileBody, Header, Request, Response
 from hounsfield.http.negotiation import compress
 from hounsfield.http.options import HttpOptions
 from hounsfield.http.routing import Found, Handler
+from hounsfield.metrics import Metrics
 from hounsfield.store.spool import Spool, SpoolFile
 
 _log = logging.getLogger("hounsfield.http")
@@ -52,6 +53,8 @@ class RequestFilter:
     is_active: Callable[[], bool] = lambda: True
 
 
+_ACTIVE = "orthanc_rest_api_active_requests"
+_DURATION = "orthanc_rest_api_duration_ms"
 _NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
 _CLOSE: Header = (b"connection", b"close")
 # A refused body up to here is read and dropped, which lets the client see the answer.
@@ -67,11 +70,13 @@ class Application:
         options: HttpOptions,
         spool: Spool,
         filters: Sequence[RequestFilter] = (),
+        metrics: Metrics | None = None,
     ) -> None:
         self._dispatcher = dispatcher
         self._options = options
         self._spool = spool
         self._filters = tuple(filters)
+        self._metrics = metrics or Metrics()
         self._doorkeeper = Doorkeeper(options.access)
         self._pool: Executor = ThreadPoolExecutor(options.threads, thread_name_prefix="HTTP")
         self._brief = self._pool
@@ -162,6 +167,15 @@ class Application:
 
     def _answer(self, request: Request, found: Found) -> Response:
         """Run the handler; in a worker thread unless it is inline."""
+        metrics = self._metrics
+        metrics.begin(_ACTIVE)
+        try:
+            with metrics.measured(_DURATION):
+                return self._answer_now(request, found)
+        finally:
+            metrics.end(_ACTIVE)
+
+    def _answer_now(self, request: Request, found: Found) -> Response:
         response = perform(self._dispatcher, request, found)
         if isinstance(response.body, FileBody) and response.body.length <= CHUNK_SIZE:
             try:

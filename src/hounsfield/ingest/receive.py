@@ -45,6 +45,7 @@ from hounsfield.index.patients import next_to_recycle
 from hounsfield.ingest.instance import Origin, PublicIds, Reception, describe
 from hounsfield.ingest.note import Note, write_note
 from hounsfield.ingest.settling import Settling
+from hounsfield.metrics import Metrics
 from hounsfield.settings import Settings
 from hounsfield.store.area import FileKey
 from hounsfield.store.compression import compress, decompress
@@ -146,6 +147,7 @@ class Intake:
     transcode: Transcode | None = None
     spool: Spool | None = None
     clock_ns: Callable[[], int] = time.time_ns
+    metrics: Metrics = field(default_factory=Metrics)
     headers: HeaderPacker = field(default_factory=HeaderPacker)
 
 
@@ -169,6 +171,11 @@ def receive(intake: Intake, incoming: Incoming) -> Receipt:
     TurnedAway
         If a filter says so.
     """
+    with intake.metrics.measured("orthanc_store_dicom_duration_ms"):
+        return _receive(intake, incoming)
+
+
+def _receive(intake: Intake, incoming: Incoming) -> Receipt:
     if intake.options.is_read_only:
         raise BadRequest("The archive is read-only")
     head = _read(intake, incoming)

@@ -14,6 +14,7 @@ from hounsfield.rest import (
     attachments,
     audit_logs,
     changes,
+    conformance,
     exports,
     file_export,
     find,
@@ -23,6 +24,7 @@ from hounsfield.rest import (
     labels,
     many_tags,
     metadata,
+    metrics,
     modalities,
     modify,
     modules,
@@ -61,6 +63,7 @@ _MODULES = (
     find,
     tools,
     switches,
+    metrics,
     jobs,
     modify,
     modules,
@@ -96,6 +99,7 @@ def extend(host: Host, options: RestOptions) -> Door:
     host.job_kinds.update((kind.name, kind) for kind in maker.kinds())
     door = Door(host.archive, host.intake, host.uploads, options, cache, host.engine, maker, host.lifecycle)
     host.routes.extend(routes(door))
+    host.routes.extend(conformance.routes(door, host.services))
     return door
 
 

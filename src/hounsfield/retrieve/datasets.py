@@ -56,6 +56,7 @@ class BytesCache:
         self._maximum, self._size = maximum_bytes, 0
         self._kept: OrderedDict[tuple[str, ...], bytes] = OrderedDict()
         self._lock = threading.Lock()
+        self._hits = self._misses = 0
 
     def get(self, key: tuple[str, ...]) -> bytes | None:
         """The bytes kept under `key`."""
@@ -71,7 +72,9 @@ class BytesCache:
             found = self._kept.get(key)
             if found is not None:
                 self._kept.move_to_end(key)
+                self._hits += 1
                 return found
+            self._misses += 1
         made = make()
         with self._lock:
             if key not in self._kept:
@@ -80,6 +83,11 @@ class BytesCache:
             while self._size > self._maximum:
                 self._size -= len(self._kept.popitem(last=False)[1])
         return made
+
+    def figures(self) -> tuple[int, int, int, int]:
+        """How many answers are kept, their bytes, and how often one was there and was not."""
+        with self._lock:
+            return len(self._kept), self._size, self._hits, self._misses
 
     def clear(self) -> None:
         """Forget everything."""

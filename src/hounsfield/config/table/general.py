@@ -42,8 +42,6 @@ GENERAL = Section(
             Kind.BOOLEAN,
             True,
             "Count what happens and publish it for Prometheus.",
-            effect=Effect.IGNORED,
-            reason="there are no metrics yet",
         ),
         Option(
             "Locale",
