@@ -264,7 +264,7 @@ def test_binary_values_are_data_uris() -> None:
     [
         ({"Replace": {"Rows": "many"}}, Corrupt),
         ({"Replace": {"RequestAttributesSequence": "x"}}, Corrupt),
-        ({"Replace": {"PatientName": [{"PatientID": "x"}]}}, Corrupt),
+        ({"Replace": {"PatientName": [{"PatientID": "x"}]}}, BadRequest),
         ({"Replace": {"PixelData": "x"}}, Corrupt),
         ({"Replace": {"PatientName": 3}}, BadRequest),
         ({"Replace": {"Nope": "x"}}, lookup.UnknownTag),

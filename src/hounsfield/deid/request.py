@@ -200,7 +200,8 @@ def read_value(tag: Tag, value: Any, creator: str = "", depth: int = 0) -> NewVa
         return ""
     if isinstance(value, str):
         return value
-    if not isinstance(value, list) or depth > _DEEPEST:
+    is_sequence = lookup.vr(tag, creator or None) in ("SQ", "UN")
+    if not isinstance(value, list) or not is_sequence or depth > _DEEPEST:
         raise WrongType(f"Bad Parameter type for tag {format_tag(tag)}")
     items: list[dict[Tag, NewValue]] = []
     for item in value:

@@ -86,6 +86,34 @@ class CannotStoreInstance(Conflict):
     """An instance that was made here was not taken into the archive."""
 
 
+class CreateNotText(BadRequest):
+    """A tag of an instance to be created is not given as a text."""
+
+
+class CreateOverridesTag(BadRequest):
+    """A tag of an instance to be created is that of its parent, or an identifier."""
+
+
+class CreateUsesContent(BadRequest):
+    """Pixel data of an instance to be created is given among its tags."""
+
+
+class CreateWithoutPayload(BadRequest):
+    """An instance to be created in a series of several has no content."""
+
+
+class CreateWithoutDataUri(BadRequest):
+    """The content of an instance to be created is no data URI."""
+
+
+class BadParent(BadRequest):
+    """The parent of an instance to be created does not exist."""
+
+
+class ParentIsInstance(BadRequest):
+    """The parent of an instance to be created is an instance."""
+
+
 class ProtocolViolation(BadRequest):
     """The client breaks a rule of the protocol."""
 

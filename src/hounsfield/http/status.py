@@ -69,6 +69,15 @@ STATUSES: Mapping[type[errors.ArchiveError], Status] = {
         "A bad revision number was provided, which might indicate conflict between multiple writers",
     ),
     narrow.CannotStoreInstance: Status(500, 2018, "Cannot store an instance"),
+    narrow.CreateNotText: Status(400, 2019, "The tags of an instance to be created must be strings"),
+    narrow.CreateOverridesTag: Status(
+        400, 2020, "Trying to override a tag that belongs to the parent resource"
+    ),
+    narrow.CreateUsesContent: Status(400, 2021, 'Use the field "Content" to give the pixel data'),
+    narrow.CreateWithoutPayload: Status(400, 2022, "No payload is given for one of the instances"),
+    narrow.CreateWithoutDataUri: Status(400, 2023, "The payload must be a data URI"),
+    narrow.BadParent: Status(400, 2024, "The parent of the instance to be created does not exist"),
+    narrow.ParentIsInstance: Status(400, 2025, "The parent of the instance to be created is an instance"),
     narrow.ProtocolViolation: Status(500, 9, "Error in the network protocol"),
     narrow.NoSopClassOrInstance: Status(
         500,

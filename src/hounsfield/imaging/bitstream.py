@@ -46,6 +46,17 @@ def read_jpeg(data: bytes) -> Bitstream:
     raise errors.Corrupt("a JPEG bit stream has no frame header")
 
 
+def jpeg_process(data: bytes) -> int:
+    """The code of a JPEG stream's frame header, which tells the process: 0xC0 is baseline.
+
+    `Corrupt` if there is none.
+    """
+    for code, _, _ in _segments(data):
+        if code in _FRAME_HEADERS:
+            return code
+    raise errors.Corrupt("a JPEG bit stream has no frame header")
+
+
 def _segments(data: bytes) -> list[tuple[int, int, int]]:
     """Marker code, and the bounds of what follows its length, up to the first scan."""
     found = []

@@ -15,6 +15,7 @@ from hounsfield.rest import (
     audit_logs,
     changes,
     conformance,
+    create,
     exports,
     file_export,
     find,
@@ -68,6 +69,7 @@ _MODULES = (
     modify,
     modules,
     split_merge,
+    create,
 )
 # What a read-only server does not even know; other writes are answered by an error.
 _WRITING = (
