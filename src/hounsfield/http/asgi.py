@@ -24,14 +24,15 @@ from hounsfield.http.bodies import (
     Source,
     SpooledSource,
     TooLarge,
+    feed,
     read_whole,
     receive_body,
 )
 from hounsfield.http.dispatch import Dispatcher, describe, find, perform
-from hounsfield.http.messages import FileBody, Header, Request, Response
+from hounsfield.http.messages import NO_CONTENT, FileBody, Header, Request, Response
 from hounsfield.http.negotiation import compress
 from hounsfield.http.options import HttpOptions
-from hounsfield.http.routing import Found, Handler
+from hounsfield.http.routing import Found, Handler, OpenBody
 from hounsfield.metrics import Metrics
 from hounsfield.store.spool import Spool, SpoolFile
 
@@ -99,6 +100,9 @@ class Application:
         if isinstance(found, Response):
             await self._send_small(send, request, found)
             return
+        if found.open_body is not None:
+            await self._feed(request, found.open_body, receive, send)
+            return
         if request.method != "GET" and not await self._take_body(request, receive, send):
             return
         try:
@@ -127,7 +131,11 @@ class Application:
             return Response(401, admitted.headers)
         request.username = admitted
         found = find(self._dispatcher, request)
-        if isinstance(found, Response) or request.method != "GET":
+        if isinstance(found, Response):
+            return found
+        if found.open_body is not None:
+            return None
+        if request.method != "GET":
             return found
         return self.at_once(request, found) or found
 
@@ -233,9 +241,29 @@ class Application:
             return False
         return True
 
+    async def _feed(self, request: Request, open_body: OpenBody, receive: Receive, send: Send) -> None:
+        """Have a body taken while it arrives."""
+        loop = asyncio.get_running_loop()
+        try:
+            sink = await loop.run_in_executor(self._pool, open_body, request)
+            if isinstance(sink, Response):
+                answer = Response(sink.status, (*sink.headers, _CLOSE), sink.body)
+            else:
+                answer = await feed(receive, sink, self._pool, self._options)
+        except Disconnected:
+            return
+        except TimedOut:
+            answer = Response(408, (_CLOSE,))
+        except ArchiveError as error:
+            refusal = describe(self._dispatcher, request, error)
+            answer = Response(refusal.status, (*refusal.headers, _CLOSE), refusal.body)
+        await self._send_small(send, request, answer)
+
     async def _send_small(self, send: Send, request: Request, response: Response) -> None:
         body = response.body if isinstance(response.body, bytes) else b""
-        headers = [*response.headers, (b"content-length", b"%d" % len(body)), *self.standing_headers]
+        headers = [*response.headers, *self.standing_headers]
+        if response.status != NO_CONTENT:  # RFC 9110 8.6.
+            headers.append((b"content-length", b"%d" % len(body)))
         if response.status in (401, 403, 404, 405) and _declared_length(request) > _DRAINED_BYTES:
             headers.append(_CLOSE)
         await send({"type": "http.response.start", "status": response.status, "headers": headers})

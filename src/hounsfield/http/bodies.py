@@ -8,11 +8,12 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from concurrent.futures import Executor
+from contextlib import suppress
 from typing import Any, Protocol
 
 from hounsfield.errors import BadRequest, Cancelled, StorageFull, TimedOut
 from hounsfield.http.errors import InexistentFile
-from hounsfield.http.messages import Body, FileBody
+from hounsfield.http.messages import Body, BodySink, FileBody, Response
 from hounsfield.http.options import HttpOptions
 from hounsfield.store.spool import Spool, SpoolFile
 
@@ -74,6 +75,46 @@ async def receive_body(receive: Receive, spool: Spool, pool: Executor, options: 
         if file is not None:
             loop.run_in_executor(pool, file.close)
         raise
+
+
+async def feed(receive: Receive, sink: BodySink, pool: Executor, options: HttpOptions) -> Response:
+    """Hand a body on while it arrives; the sink's answer to it.
+
+    Raises
+    ------
+    Disconnected
+    TimedOut
+        If the client is too slow.
+    ArchiveError
+        As the sink does.
+    """
+    loop = asyncio.get_running_loop()
+    started, waiting, size, more = time.monotonic(), bytearray(), 0, True
+    try:
+        while more:
+            deadline = started + options.request_timeout_seconds + size / SLOWEST_BYTES_PER_SECOND
+            patience = min(options.request_timeout_seconds, deadline - time.monotonic())
+            message = await _next_message(receive, patience)
+            waiting += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(waiting) >= _WRITE_SIZE or (waiting and not more):
+                size += len(waiting)
+                full, waiting = waiting, bytearray()
+                await loop.run_in_executor(pool, sink.write, full)
+    except BaseException:
+        with suppress(RuntimeError):  # The pool is closed.
+            pool.submit(_abort, sink, waiting)
+        raise
+    return await loop.run_in_executor(pool, sink.finish)
+
+
+def _abort(sink: BodySink, waiting: bytearray) -> None:
+    """Hand on what arrived before a body was cut off."""
+    try:
+        if waiting:
+            sink.write(waiting)
+    finally:
+        sink.abort()
 
 
 async def _next_message(receive: Receive, patience_seconds: float) -> MutableMapping[str, Any]:

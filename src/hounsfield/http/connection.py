@@ -20,7 +20,7 @@ from hounsfield.http import sendfile
 from hounsfield.http.asgi import Application
 from hounsfield.http.bodies import SLOWEST_BYTES_PER_SECOND
 from hounsfield.http.gathering import SMALLEST_DIRECT, BodyReceiver, Buffers
-from hounsfield.http.messages import FileBody, Header, Request, Response
+from hounsfield.http.messages import NO_CONTENT, FileBody, Header, Request, Response
 from hounsfield.http.options import HttpOptions
 from hounsfield.http.routing import Found
 from hounsfield.http.sendfile import FileSender
@@ -364,7 +364,7 @@ class Connection(HttpToolsProtocol):
         for name, value in self.server_state.default_headers:
             pieces += (name, b": ", value, b"\r\n")
         pieces.append(self.blocks.block(response.headers))
-        pieces.append(b"content-length: %d\r\n\r\n" % length)
+        pieces.append(b"\r\n" if response.status == NO_CONTENT else b"content-length: %d\r\n\r\n" % length)
         return b"".join(pieces)
 
     def _watch_head(self) -> None:

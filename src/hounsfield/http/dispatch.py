@@ -62,7 +62,7 @@ def find(dispatcher: Dispatcher, request: Request) -> Found | Response:
     try:
         if request.query or "x-http-method-override" in request.headers:
             request.override(effective_method(request))
-        elif request.method not in _VERBS:
+        elif request.method not in _VERBS and request.method not in dispatcher.router.methods:
             return Response(400)
         found = dispatcher.router.find(request.method, request.path)
     except ArchiveError as error:

@@ -10,6 +10,10 @@ class NoAnswer(NotFound):
     """There is nothing to say: a bare 404, or a bare 400 for a POST."""
 
 
+class UnknownVerb(BadRequest):
+    """A verb that nothing here understands: a bare 400."""
+
+
 class UnknownResource(NotFound):
     """No route, or no patient, study, series, instance of that name."""
 

@@ -4,7 +4,7 @@ import mmap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 from urllib.parse import unquote, unquote_plus
 
 import orjson
@@ -74,6 +74,22 @@ class Request:
 _BOOLEANS = {"": True, "1": True, "true": True, "0": False, "false": False}
 
 
+class BodySink(Protocol):
+    """Takes a body while it arrives, in worker threads, one call at a time; ends with `finish` or `abort`."""
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Take the next bytes."""
+        ...
+
+    def finish(self) -> "Response":
+        """Answer, once the whole body is here."""
+        ...
+
+    def abort(self) -> None:
+        """The connection was cut, or the client is too slow: no more will come."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class FileBody:
     """A body that is a stretch of a file; kept apart so that a server may send it without copying."""
@@ -109,6 +125,7 @@ class Response:
         return None
 
 
+NO_CONTENT = 204
 JSON_TYPE: Header = (b"content-type", b"application/json; charset=utf-8")
 TEXT_TYPE: Header = (b"content-type", b"text/plain")
 EMPTY_TEXT = Response(200, (TEXT_TYPE,))

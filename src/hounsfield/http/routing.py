@@ -9,10 +9,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from hounsfield.http.errors import NoAnswer, UnknownResource
-from hounsfield.http.messages import Request, Response, answer_json, components
+from hounsfield.http.errors import NoAnswer, UnknownResource, UnknownVerb
+from hounsfield.http.messages import BodySink, Request, Response, answer_json, components
 
 Handler = Callable[[Request], Response]
+OpenBody = Callable[[Request], BodySink | Response]
 
 METHODS = ("GET", "POST", "PUT", "DELETE")
 # Verbs of WebDAV: unknown outside its folder, while any other verb is a bad request.
@@ -29,6 +30,8 @@ class Route:
     body held in memory, the handler is short and does not wait: many of them at once only get in each other's way.
     `at_once` gives the same answer as the handler to any request, with arguments or with a body held in memory, if that
     takes no longer than a glance at the index, and raises an `ArchiveError` otherwise.
+    `open_body` gives what takes a body while it arrives, or the answer that refuses it; `handler` is then for callers
+    who have the body already.
     """
 
     method: str
@@ -38,6 +41,7 @@ class Route:
     at_hand: Handler | None = None
     is_brief: bool = False
     at_once: Handler | None = None
+    open_body: OpenBody | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class Found:
     at_hand: Handler | None = None
     is_brief: bool = False
     at_once: Handler | None = None
+    open_body: OpenBody | None = None
 
 
 @dataclass(slots=True)
@@ -77,6 +82,7 @@ class Router:
 
     def __init__(self, routes: Iterable[Route], expressions: Iterable[ExpressionRoute] = ()) -> None:
         self.routes = tuple(routes)
+        self.methods = frozenset(route.method for route in self.routes)
         self._expressions = tuple(expressions)
         self._root = _Node()
         self._literal: dict[tuple[str, str], Found] = {}
@@ -94,6 +100,8 @@ class Router:
             If nothing is there.
         NoAnswer
             The same, for a verb of WebDAV.
+        UnknownVerb
+            The same, for a verb that is neither.
         """
         if not self._expressions:
             known = self._literal.get((method, path))
@@ -125,28 +133,42 @@ class Router:
                 node = node.children.setdefault(part, _Node())
         node.routes[route.method] = (route, tuple(names))
         if not names:
-            self._literal[route.method, "/" + "/".join(parts)] = Found(
-                route.handler, {}, route.is_inline, route.at_hand, route.is_brief, route.at_once
-            )
+            self._literal[route.method, "/" + "/".join(parts)] = _found(route, {})
 
     def _match(self, method: str, parts: list[str], captured: list[str]) -> Found:
         node = _deepest(self._root, parts, 0, captured)
         if node is None:
             if method in WEBDAV_METHODS:
                 raise NoAnswer
+            if method not in METHODS:
+                raise UnknownVerb
             raise UnknownResource
         routes, names = node
         chosen = routes.get(method)
         if chosen is not None:
             route, keys = chosen
             values = dict(zip(keys, captured, strict=True))
-            return Found(route.handler, values, route.is_inline, route.at_hand, route.is_brief, route.at_once)
+            return _found(route, values)
         if method == "GET" and names:
             return Found(_Directory(names), {}, True)
         if method in WEBDAV_METHODS:
             raise NoAnswer
+        if method not in METHODS:
+            raise UnknownVerb
         allowed = [m for m in METHODS if m in routes or (m == "GET" and names)]
         return Found(_NotAllowed(allowed), {}, True)
+
+
+def _found(route: Route, values: Mapping[str, str]) -> Found:
+    return Found(
+        route.handler,
+        values,
+        route.is_inline,
+        route.at_hand,
+        route.is_brief,
+        route.at_once,
+        route.open_body,
+    )
 
 
 _Routes = dict[str, tuple[Route, tuple[str, ...]]]

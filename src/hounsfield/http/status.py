@@ -44,6 +44,7 @@ STATUSES: Mapping[type[errors.ArchiveError], Status] = {
         "Database could not serialize access due to concurrent update, the transaction should be retried",
     ),
     narrow.NoAnswer: Status(404, 17, "Unknown resource", is_bare=True),
+    narrow.UnknownVerb: Status(400, 8, "Bad request", is_bare=True),
     narrow.UnknownResource: Status(404, 17, "Unknown resource"),
     narrow.InexistentItem: Status(404, 7, "Accessing an inexistent item"),
     narrow.InexistentFile: Status(404, 13, "Inexistent file"),
