@@ -23,36 +23,61 @@ PAGE = Path(__file__).parents[1] / "docs" / "rest-api.md"
 
 ARGUMENTS = {
     "action": "only entries of this action",
+    "animated": "moving pictures, WebP or GIF",
+    "axis": "`axial`, `coronal`, `sagittal` or `acquisition`",
+    "colours": "a colour map: `grey`, `hot-iron`, `pet`, `hot-metal-blue`, `pet-20-step`, `spring`, `summer`, "
+    "`fall`, `winter` or `rainbow`; with `-inverse` the other way round",
+    "column": "direction down the picture: x,y,z (LPS)",
     "compress": "a compressed archive of NumPy",
-    "extended": "a DICOMDIR that tells more",
     "expand": "objects instead of ids or names (true where objects are the default)",
+    "extended": "a DICOMDIR that tells more",
     "filename": "the name under which a browser saves the answer",
+    "format": "`json` or `nifti`",
+    "frames": "how many moving pictures at most",
     "from-timestamp": "only entries of this time or later",
     "full": "tags as objects with name, type and value",
     "height": "the most rows of the image",
     "ignore-length": "tags shown whole however long, separated by commas",
+    "interpolation": "`linear` or `nearest`",
     "last": "with no value: the number of the last change",
     "level": "`patient`, `study`, `series` or `instance`",
     "limit": "how many to answer at most; 0 for all",
     "log-data-format": "`json` or `base64`",
     "lossy-quality": "of lossy transfer syntaxes, 1 to 100",
+    "mode": "what becomes of a slab: `mip`, `minip` or `average`",
+    "normal": "direction perpendicular to the plane: x,y,z (LPS)",
     "numeric": "numbers instead of names",
+    "origin": "a point of the plane: x,y,z in mm (LPS)",
+    "overlay": "the id of a series to lay over",
+    "overlay-colours": "its colour map, `hot-iron` if not given",
+    "overlay-opacity": "0 to 1, 0.5 if not given",
+    "overlay-units": "`suv`",
+    "overlay-window-center": "of its window",
+    "overlay-window-width": "of its window",
+    "position": "mm along the axis; the middle if not given",
     "quality": "of JPEG, 1 to 100",
     "requested-tags": "further tags to tell of each resource, separated by semicolons",
-    "resource-id": "only entries of this resource",
     "requestedTags": "the old spelling of `requested-tags`",
     "rescale": "values of the modality (true) or as stored",
+    "resource-id": "only entries of this resource",
     "resources": "ids, separated by commas",
     "response-content": "what to tell of each resource, separated by semicolons",
     "returnUnsupportedImage": "a placeholder instead of an error for what cannot be shown",
+    "row": "direction along the rows of the picture: x,y,z (LPS)",
     "short": "tags by group and element",
     "simplify": "tags by name",
     "since": "how many to skip, or after which change to begin",
+    "size": "the longest side in pixels",
     "smooth": "interpolate when the image is made smaller",
-    "to-timestamp": "only entries before this time",
+    "spacing": "mm from pixel to pixel; the picture then has "
+    "just `width` and `height`, and `origin` in its middle",
+    "stack": "which stack of the series, from 0",
+    "thickness": "of a slab in mm",
     "to": "the last change to answer",
+    "to-timestamp": "only entries before this time",
     "transcode": "the transfer syntax wanted",
     "type": "kinds of changes, separated by semicolons",
+    "units": "`suv` for standardized uptake values",
     "user-id": "only entries of this user",
     "whole": "also the tags after the pixel data",
     "width": "the most columns of the image",
@@ -169,7 +194,11 @@ def notes_of(route: Route) -> list[str]:
     in_requests, in_bodies = _words(handler_of(route))
     found = []
     if route.method == "GET":
-        left_out = () if "rendered" in route.pattern else _OF_RENDERED
+        left_out = (
+            ()
+            if "frames" not in handler_of(route).__module__ or "rendered" in route.pattern
+            else _OF_RENDERED
+        )
         found += [f"`{name}`" for name in ARGUMENTS if name in in_requests and name not in left_out]
     else:
         # `Parent` is put together with the name of a level.

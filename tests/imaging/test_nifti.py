@@ -83,7 +83,7 @@ def test_phases_are_the_fourth_dimension(tmp_path: Path) -> None:
     series = read_series(files)
     volumes = [load_volume(plan_volume(series, index)) for index in (0, 1)]
     path = tmp_path / "four.nii"
-    path.write_bytes(b"".join(nifti_pieces(volumes, repetition_seconds=2.5, description="two echoes")))
+    path.write_bytes(b"".join(nifti_pieces(volumes, 2, repetition_seconds=2.5, description="two echoes")))
     read: Any = nibabel.load(path)
     assert read.shape == (5, 4, 3, 2)
     assert read.header.get_zooms()[3] == 2.5
@@ -102,4 +102,4 @@ def test_missing_slices_are_filled_so_that_the_others_are_in_place() -> None:
 
 def test_volumes_of_different_shape_make_no_file() -> None:
     with pytest.raises(errors.BadRequest):
-        list(nifti_pieces([load(slices([0, 3])), load(slices([0, 3, 6]))]))
+        list(nifti_pieces([load(slices([0, 3])), load(slices([0, 3, 6]))], 2))

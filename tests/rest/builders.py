@@ -32,6 +32,7 @@ from hounsfield.rest.door import Door, RestOptions
 from hounsfield.rest.extension import extend
 from hounsfield.retrieve.datasets import BytesCache
 from hounsfield.retrieve.packing import transcoder
+from hounsfield.retrieve.volume_cache import VolumeCache
 from hounsfield.store.filesystem import FilesystemArea
 
 
@@ -59,7 +60,17 @@ class Server:
         extend(self.host, options)
         cache = BytesCache(options.cached_answers_bytes)
         maker = ArchiveMaker(self.archive, self.area.spool, transcoder)
-        self.door = Door(self.archive, intake, self.host.uploads, options, cache, self.engine, maker)
+        volumes = VolumeCache(self.archive, options.volumes_bytes)
+        self.door = Door(
+            self.archive,
+            intake,
+            self.host.uploads,
+            options,
+            cache,
+            self.engine,
+            maker,
+            volumes,
+        )
         self.engine.start()
         self.dispatcher = Dispatcher(Router(self.host.routes))
 

@@ -46,6 +46,7 @@ def rest_options(configuration: Configuration, settings: Settings) -> RestOption
         third_party_versions=_library_versions(),
         default_private_creator=configuration.text("DefaultPrivateCreator"),
         cached_answers_bytes=configuration.integer("DicomParserCacheSize") << 20,
+        volumes_bytes=configuration.integer("VolumeCacheSize") << 20,
         may_write_files=configuration.boolean("RestApiWriteToFileSystemEnabled"),
         is_zip_streamed=configuration.boolean("SynchronousZipStream"),
         is_zip_utf8=configuration.boolean("ZipUseUtf8"),

@@ -175,6 +175,9 @@ class Application:
 
     def _answer(self, request: Request, found: Found) -> Response:
         """Run the handler; in a worker thread unless it is inline."""
+        # What waited for a thread until its client had hung up is not done, unless it changes something.
+        if request.method == "GET" and request.is_gone():
+            return Response(503)
         metrics = self._metrics
         metrics.begin(_ACTIVE)
         try:

@@ -79,6 +79,10 @@ class _Job:
         self.message_event = _NOBODY_WAITS
         self.buffer: bytearray | None = None
 
+    def is_gone(self) -> bool:
+        """Whether the client has hung up."""
+        return self.disconnected
+
 
 class _Arriving:
     """A request whose body is not complete yet; `view` is the part of `buffer` that it fills."""
@@ -262,6 +266,7 @@ class Connection(HttpToolsProtocol):
 
     def _run(self, request: Request, found: Found, job: _Job) -> None:
         """Have a worker thread answer; what comes meanwhile waits."""
+        request.is_gone = job.is_gone
 
         def done(future: Future[Response]) -> None:
             with suppress(RuntimeError):  # The loop was closed: nobody is there to be answered.

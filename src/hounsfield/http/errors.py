@@ -3,7 +3,16 @@
 Every class here has a line in `status`; rooms below raise the ten, or their own subclasses of them.
 """
 
-from hounsfield.errors import BadRequest, Conflict, Corrupt, NotFound, PeerFailure, Refused, Unsupported
+from hounsfield.errors import (
+    BadRequest,
+    Conflict,
+    Corrupt,
+    NotFound,
+    PeerFailure,
+    Refused,
+    TimedOut,
+    Unsupported,
+)
 
 
 class NoAnswer(NotFound):
@@ -116,6 +125,10 @@ class BadParent(BadRequest):
 
 class ParentIsInstance(BadRequest):
     """The parent of an instance to be created is an instance."""
+
+
+class Busy(TimedOut):
+    """Too much is asked at once; later it may be done."""
 
 
 class ProtocolViolation(BadRequest):

@@ -1,7 +1,7 @@
 """Requests and responses, as records that know no socket: a script builds them as well as a connection does."""
 
 import mmap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -17,13 +17,17 @@ Header = tuple[bytes, bytes]
 Origin = Literal["http", "lua", "plugin"]
 
 
+def _never() -> bool:
+    return False
+
+
 # Not frozen: one is built for every request, and freezing triples the cost of building it.
 @dataclass(slots=True)
 class Request:
     """What a client asks.
 
     `path` is as sent, still percent-encoded and without the query; `values` holds what the route's pattern
-    captured. Header names are lower case.
+    captured. Header names are lower case. `is_gone` says whether the client has hung up, so that long work may stop.
     """
 
     method: str
@@ -36,6 +40,7 @@ class Request:
     is_secure: bool = False
     origin: Origin = "http"
     values: Mapping[str, str] = field(default_factory=dict)
+    is_gone: Callable[[], bool] = _never
     _arguments: Mapping[str, str] | None = None
 
     @property

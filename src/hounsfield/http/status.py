@@ -64,6 +64,7 @@ STATUSES: Mapping[type[errors.ArchiveError], Status] = {
         406, 34, "Cannot send a response which is acceptable according to the Accept HTTP header"
     ),
     narrow.UnsupportedMediaType: Status(415, 3000, "Unsupported media type", is_bare=True),
+    narrow.Busy: Status(503, 16, "Timeout"),
     narrow.WrongRevision: Status(
         409,
         43,

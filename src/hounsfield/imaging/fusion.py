@@ -48,6 +48,7 @@ def resample(moving: Volume, onto: Volume, interpolation: Interpolation = Interp
         units=moving.units,
         is_inverted=moving.is_inverted,
         frame_of_reference_uid=moving.frame_of_reference_uid,
+        window=moving.window,
     )
 
 

@@ -6,7 +6,7 @@ here can replace one made there.
 
 import math
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -25,14 +25,17 @@ _SIDE_MAX = 32767
 
 
 def nifti_pieces(
-    volumes: Sequence[Volume], *, repetition_seconds: float = 1.0, description: str = ""
+    volumes: Iterable[Volume], times: int = 1, *, repetition_seconds: float = 1.0, description: str = ""
 ) -> Iterator[bytes]:
     """The bytes of a NIfTI-1 file (`.nii`), in pieces.
 
     Parameters
     ----------
     volumes
-        One for three dimensions; several of the same shape and place make a fourth one.
+        One for three dimensions; several of the same shape and place make a fourth one. Each is asked for when the one
+        before is written.
+    times
+        How many there are.
     repetition_seconds
         Between volumes.
     description
@@ -43,16 +46,16 @@ def nifti_pieces(
     BadRequest
         If volumes do not fit together, or a side is longer than the format allows.
     """
-    even = [evenly_spaced(volume) for volume in volumes]
-    first = even[0]
-    if any(each.array.shape != first.array.shape or each.array.dtype != first.array.dtype for each in even):
-        raise errors.BadRequest("volumes of different shape or type make no NIfTI file")
-    if max(first.array.shape) > _SIDE_MAX or len(even) > _SIDE_MAX:
-        raise errors.BadRequest("NIfTI-1 cannot hold more than 32767 voxels on a side")
-    yield _header(first, len(even), repetition_seconds, description) + b"\0" * (_OFFSET - _HEADER_SIZE)
-    for volume in even:
-        for each in _writable(volume.array):
-            yield np.ascontiguousarray(each[::-1], each.dtype.newbyteorder("<")).tobytes()
+    shape: tuple[object, ...] = ()
+    for each in volumes:
+        volume = evenly_spaced(each)
+        if not shape:
+            shape = (*volume.array.shape, volume.array.dtype)
+            yield _header(volume, times, repetition_seconds, description) + bytes(_OFFSET - _HEADER_SIZE)
+        if shape != (*volume.array.shape, volume.array.dtype):
+            raise errors.BadRequest("volumes of different shape or type make no NIfTI file")
+        for rows in _writable(volume.array):
+            yield np.ascontiguousarray(rows[::-1], rows.dtype.newbyteorder("<")).tobytes()
 
 
 def nifti_bytes(volume: Volume) -> bytes:
@@ -88,6 +91,8 @@ def _writable(array: NDArray[Any]) -> NDArray[Any]:
 
 def _header(volume: Volume, times: int, repetition_seconds: float, description: str) -> bytes:
     slices, rows, columns = volume.array.shape
+    if max(slices, rows, columns, times) > _SIDE_MAX:
+        raise errors.BadRequest("NIfTI-1 cannot hold more than 32767 voxels on a side")
     step, row, column = volume.spacing_mm
     dtype = _writable(volume.array[:1, :1, :1]).dtype
     affine = nifti_affine(volume)

@@ -14,13 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hounsfield import errors
+from hounsfield.dicom.dataset import Dataset
 from hounsfield.dicom.scan import Buffer
 from hounsfield.dicom.tags import Tag
 from hounsfield.imaging.decode import decode
 from hounsfield.imaging.description import MONOCHROME1, PALETTE_COLOR, PixelDescription
+from hounsfield.imaging.display import read_display
 from hounsfield.imaging.frames import read_frame
 from hounsfield.imaging.geometry import LPS_TO_RAS, Matrix, places_of
-from hounsfield.imaging.lut import IDENTITY, Rescale, modality_values
+from hounsfield.imaging.lut import IDENTITY, Rescale, Window, modality_values
 from hounsfield.imaging.series import Member, Series, describe_member
 from hounsfield.imaging.stacks import Stack, StackFrame
 from hounsfield.imaging.tables import LookupTable
@@ -59,6 +61,8 @@ class Volume:
     """Whether low values are shown bright: MONOCHROME1."""
 
     frame_of_reference_uid: str = ""
+    window: Window | None = None
+    """How the data set of the first slice asks to be shown, in the units of the volume."""
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
@@ -101,6 +105,7 @@ class VolumePlan:
     units: str
     is_inverted: bool
     frame_of_reference_uid: str
+    window: Window | None
     descriptions: tuple[PixelDescription, ...]
     """Of each frame."""
 
@@ -162,6 +167,7 @@ def plan_volume(series: Series, stack: int = 0, *, maximum_bytes: int = VOLUME_B
         units=read_units(places_of(first, 1)[0]),
         is_inverted=descriptions[0].photometric == MONOCHROME1,
         frame_of_reference_uid=(first.text(_FRAME_OF_REFERENCE_UID) or "").strip(),
+        window=_window(first, descriptions[0], chosen.frames[0].number),
         descriptions=descriptions,
         modalities=modalities,
     )
@@ -234,7 +240,14 @@ def load_volume(
         units=plan.units,
         is_inverted=plan.is_inverted,
         frame_of_reference_uid=plan.frame_of_reference_uid,
+        window=plan.window,
     )
+
+
+def _window(dataset: Dataset, description: PixelDescription, number: int) -> Window | None:
+    """The window of a frame; a table cannot be applied to values between voxels."""
+    voi = read_display(dataset, description, number).voi
+    return voi if isinstance(voi, Window) else None
 
 
 def _tasks(frames: Sequence[StackFrame]) -> Iterable[range]:
@@ -283,7 +296,10 @@ def rescaled(stored: NDArray[Any], rescale: Rescale) -> NDArray[np.float32]:
 def with_suv(volume: Volume, scale: SuvScale) -> Volume:
     """The same volume in SUV of body weight, by `units.suv_scale`; no pixel is touched."""
     rescale = Rescale(volume.rescale.slope * scale.factor, volume.rescale.intercept * scale.factor)
-    return replace(volume, rescale=rescale, units=SUV_UNITS)
+    window = volume.window
+    if window is not None:
+        window = Window(window.center * scale.factor, window.width * scale.factor)
+    return replace(volume, rescale=rescale, units=SUV_UNITS, window=window)
 
 
 def is_even(positions_mm: NDArray[np.float64], spacing_mm: float) -> bool:

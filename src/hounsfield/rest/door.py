@@ -12,6 +12,7 @@ from hounsfield.jobs.archives import ArchiveMaker
 from hounsfield.jobs.engine import Engine
 from hounsfield.retrieve.datasets import BytesCache
 from hounsfield.retrieve.packing import PackingOptions
+from hounsfield.retrieve.volume_cache import VolumeCache
 from hounsfield.settings import Lifecycle, Settings
 
 # The release of Orthanc whose interface this is; clients decide by it what they may ask for.
@@ -58,6 +59,7 @@ class RestOptions:
     plugins: Mapping[str, Mapping[str, object]] = field(default_factory=lambda: MappingProxyType({}))
     default_private_creator: str = ""
     cached_answers_bytes: int = 64 * 1024 * 1024
+    volumes_bytes: int = 1024 * 1024 * 1024
     may_write_files: bool = False
     is_zip_streamed: bool = True
     is_zip_utf8: bool = False
@@ -80,6 +82,7 @@ class Door:
     cache: BytesCache
     engine: Engine
     archives: ArchiveMaker
+    volumes: VolumeCache
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     answers: BytesCache = field(default_factory=lambda: BytesCache(_ANSWERS_BYTES))
 

@@ -9,6 +9,7 @@ from hounsfield.dicom.identifiers import MissingTag
 from hounsfield.errors import ArchiveError
 from hounsfield.http.errors import (
     BadParameterType,
+    Busy,
     CannotOrderSlices,
     InexistentFile,
     InexistentItem,
@@ -23,6 +24,7 @@ from hounsfield.remote.directory import UnknownName
 from hounsfield.remote.modality import ImpossibleValue
 from hounsfield.remote.peer import CertificateMissing
 from hounsfield.retrieve import series
+from hounsfield.retrieve.volume_cache import TooBusy
 
 _NARROWED: tuple[tuple[type[ArchiveError], type[ArchiveError]], ...] = (
     (UnknownTag, UnknownDicomTag),
@@ -32,6 +34,7 @@ _NARROWED: tuple[tuple[type[ArchiveError], type[ArchiveError]], ...] = (
     (MissingTag, InexistentTag),
     (NoSuchFrame, ParameterOutOfRange),
     (series.CannotOrderSlices, CannotOrderSlices),
+    (TooBusy, Busy),
     (ImpossibleValue, ParameterOutOfRange),
     (UnknownName, InexistentItem),
     (CertificateMissing, InexistentFile),

@@ -38,12 +38,14 @@ from hounsfield.rest import (
     tags,
     tools,
     uploads,
+    volumes,
 )
 from hounsfield.rest.door import Door, RestOptions
 from hounsfield.rest.errors import translated
 from hounsfield.rest.neighbours import Neighbours
 from hounsfield.retrieve.datasets import BytesCache
 from hounsfield.retrieve.packing import transcoder
+from hounsfield.retrieve.volume_cache import VolumeCache
 
 _MODULES = (
     system,
@@ -70,6 +72,7 @@ _MODULES = (
     modules,
     split_merge,
     create,
+    volumes,
 )
 # What a read-only server does not even know; other writes are answered by an error.
 _WRITING = (
@@ -99,7 +102,17 @@ def extend(host: Host, options: RestOptions) -> Door:
         host.job_kinds[kind.name] = kind
     maker = ArchiveMaker(host.archive, host.uploads.spool, transcoder, options.packing, options.lossy_quality)
     host.job_kinds.update((kind.name, kind) for kind in maker.kinds())
-    door = Door(host.archive, host.intake, host.uploads, options, cache, host.engine, maker, host.lifecycle)
+    door = Door(
+        host.archive,
+        host.intake,
+        host.uploads,
+        options,
+        cache,
+        host.engine,
+        maker,
+        VolumeCache(host.archive, options.volumes_bytes),
+        host.lifecycle,
+    )
     host.routes.extend(routes(door))
     host.routes.extend(conformance.routes(door, host.services))
     return door

@@ -123,7 +123,7 @@ def image(archive: Archive, public_id: str, number: int, wanted: ImageRequest) -
     """
     data = file_buffer(archive, find_dicom(archive, public_id))
     head = read_head(data)
-    return _written(_viewed(decode(frames.read_frame(data, head, number)), head, number, wanted), wanted)
+    return write_image(_viewed(decode(frames.read_frame(data, head, number)), head, number, wanted), wanted)
 
 
 def numpy_file(
@@ -161,7 +161,8 @@ def _viewed(pixels: Pixels, head: Head, number: int, wanted: ImageRequest) -> re
     return _VIEWS[wanted.view](pixels)
 
 
-def _written(picture: render.Image, wanted: ImageRequest) -> bytes:
+def write_image(picture: render.Image, wanted: ImageRequest) -> bytes:
+    """Write an image in the format wanted. Errors as of the formats' own writers."""
     if wanted.format is ImageFormat.JPEG:
         return encode_jpeg(picture, QUALITY_DEFAULT if wanted.quality is None else wanted.quality)
     if wanted.format is ImageFormat.WEBP:

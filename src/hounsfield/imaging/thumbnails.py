@@ -1,0 +1,45 @@
+"""Small pictures of a series: its middle frame, or frames all along it."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hounsfield import errors
+from hounsfield.imaging.decode import decode
+from hounsfield.imaging.display import read_display
+from hounsfield.imaging.frames import read_frame
+from hounsfield.imaging.render import Box, render
+from hounsfield.imaging.series import Series
+
+
+def series_pictures(series: Series, box: Box, count: int = 1) -> list[NDArray[np.uint8]]:
+    """Pictures of frames of the largest stack at equal distances, in the order of their places.
+
+    Parameters
+    ----------
+    series
+        By `series.read_series`.
+    box
+        The largest size.
+    count
+        How many at most; one is the middle.
+
+    Raises
+    ------
+    BadRequest
+        If the series has no images.
+    Corrupt, Unsupported
+        If a frame cannot be shown.
+    """
+    if not series.stacks:
+        raise errors.BadRequest("the series has no images")
+    frames = series.stacks[0].frames
+    count = min(count, len(frames))
+    # The middles of `count` equal parts.
+    chosen = [frames[(2 * index + 1) * len(frames) // (2 * count)] for index in range(count)]
+    pictures = []
+    for frame in chosen:
+        member = series.members[frame.member]
+        pixels = decode(read_frame(member.read(), member.head, frame.number))
+        display = read_display(member.head.dataset, pixels.description, frame.number)
+        pictures.append(render(pixels, display, box=box))
+    return pictures
