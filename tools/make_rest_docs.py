@@ -1,4 +1,6 @@
-"""Write `docs/rest-api.md` from the routes of a server: `python3 tools/make_rest_docs.py`.
+"""Write `docs/rest-api.md` from the routes of a server, and what `/openapi.json` is made of.
+
+To be run as `python3 tools/make_rest_docs.py`.
 
 The sentence of a route is the first of its handler's docstring. Its arguments are the names of the tables below that
 the handler, and what it calls in its room, mentions in a function that is given a request or a body.
@@ -6,20 +8,23 @@ the handler, and what it calls in its room, mentions in a function that is given
 
 import ast
 import inspect
+import json
 import re
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import hounsfield
 from hounsfield.config.configuration import load
 from hounsfield.config.sources import Origin
 from hounsfield.http.routing import Route
 from hounsfield.server import serve
 
 PAGE = Path(__file__).parents[1] / "docs" / "rest-api.md"
+DESCRIPTIONS = Path(hounsfield.__file__).parent / "rest" / "described.json"
 
 ARGUMENTS = {
     "action": "only entries of this action",
@@ -143,8 +148,9 @@ _SERVER = {"HttpServerEnabled": False, "DicomServerEnabled": False}
 
 
 def main() -> None:
-    """Write the page."""
+    """Write the page and the descriptions."""
     PAGE.write_text(page(), encoding="utf-8")
+    DESCRIPTIONS.write_text(descriptions(), encoding="utf-8")
 
 
 def page() -> str:
@@ -158,6 +164,25 @@ def page() -> str:
         for name, lines in rows.items()
     ]
     return _HEADER + "".join(chapters) + _glossary()
+
+
+def descriptions() -> str:
+    """A JSON object with a line for each route: its sentence, and the meanings of what it is told."""
+    lines = [f"{json.dumps(f'{route.method} {route.pattern}')}: {_description(route)}" for route in routes()]
+    return "{\n" + ",\n".join(sorted(lines)) + "\n}\n"
+
+
+def _description(route: Route) -> str:
+    arguments, members, headers = words_of(route)
+    found: dict[str, object] = {"summary": sentence_of(route)}
+    for name, words, meanings in (
+        ("arguments", arguments, ARGUMENTS),
+        ("members", members, MEMBERS),
+        ("headers", headers, HEADERS),
+    ):
+        if words:
+            found[name] = {word: meanings[word] for word in words}
+    return json.dumps(found)
 
 
 def routes() -> Iterator[Route]:
@@ -190,22 +215,30 @@ def sentence_of(route: Route) -> str:
 
 
 def notes_of(route: Route) -> list[str]:
-    """The arguments, headers and members that the handler knows."""
+    """The arguments, members and headers that the handler knows, marked up."""
+    arguments, members, headers = words_of(route)
+    return [f"`{name}`" for name in (*arguments, *members)] + [f"header `{name.title()}`" for name in headers]
+
+
+def words_of(route: Route) -> tuple[list[str], list[str], list[str]]:
+    """The arguments, members and headers that the handler knows."""
     in_requests, in_bodies = _words(handler_of(route))
-    found = []
+    arguments: list[str] = []
+    members: list[str] = []
     if route.method == "GET":
         left_out = (
             ()
             if "frames" not in handler_of(route).__module__ or "rendered" in route.pattern
             else _OF_RENDERED
         )
-        found += [f"`{name}`" for name in ARGUMENTS if name in in_requests and name not in left_out]
+        arguments = [name for name in ARGUMENTS if name in in_requests and name not in left_out]
     else:
         # `Parent` is put together with the name of a level.
-        found += [f"`{name}`" for name in MEMBERS if name in in_bodies or name[:6] in in_bodies & {"Parent"}]
-    return found + [f"header `{name.title()}`" for name in HEADERS if name in in_requests]
+        members = [name for name in MEMBERS if name in in_bodies or name[:6] in in_bodies & {"Parent"}]
+    return arguments, members, [name for name in HEADERS if name in in_requests]
 
 
+@cache
 def _words(handler: Callable[..., Any]) -> tuple[set[str], set[str]]:
     """All strings in functions that get a request, and in those that get or read a body."""
     in_requests: set[str] = set()

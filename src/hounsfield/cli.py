@@ -1,8 +1,10 @@
 """The command `hounsfield`, which also understands the command line of Orthanc."""
 
+import json
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,6 +42,8 @@ Options:
   --version               print the version and leave
   --config=FILE           write a commented configuration file and leave ("-" for the standard output)
   --advanced-config=FILE  the same for the less common options
+  --openapi=FILE          write a description of the REST API, in OpenAPI 3.1, and leave
+  --cheatsheet=FILE       write a table of the REST API and leave
   --errors                print the error codes and leave
   --upgrade               upgrade the index of an older version
   --no-jobs               do not take up the jobs of the last run
@@ -222,7 +226,24 @@ def _text(what: str) -> str:
             return documents.markdown()
         case "advanced-config":
             return documents.sample(documents.ADVANCED_SECTIONS)
+        case "openapi" | "cheatsheet":
+            return _describe_routes(what)
     raise Unsupported(f"--{what} cannot be written yet")
+
+
+def _describe_routes(what: str) -> str:
+    """All routes of a server with its defaults: a description for programs, or a table."""
+    from hounsfield.rest import openapi
+    from hounsfield.server import serve
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "hounsfield.json"
+        path.write_text('{"HttpServerEnabled": false, "DicomServerEnabled": false}')
+        with serve(load(Origin((path,), {}, Path(folder)))) as running:
+            routes = running.host.routes
+    if what == "cheatsheet":
+        return openapi.cheat_sheet(routes)
+    return json.dumps(openapi.document(routes), indent=2) + "\n"
 
 
 def _start(command: Start) -> int:

@@ -30,6 +30,12 @@ def test_the_page_of_the_routes_is_up_to_date(tool: ModuleType) -> None:
     assert tool.PAGE.read_text(encoding="utf-8") == tool.page(), "run `python3 tools/make_rest_docs.py`"
 
 
+def test_the_descriptions_of_the_routes_are_up_to_date(tool: ModuleType) -> None:
+    assert tool.DESCRIPTIONS.read_text(encoding="utf-8") == tool.descriptions(), (
+        "run `python3 tools/make_rest_docs.py`"
+    )
+
+
 def test_every_route_has_a_sentence(tool: ModuleType) -> None:
     silent = [(route.method, route.pattern) for route in tool.routes() if not tool.sentence_of(route)]
     assert silent == []

@@ -29,6 +29,7 @@ from hounsfield.rest import (
     modalities,
     modify,
     modules,
+    openapi,
     peers,
     queries,
     slices,
@@ -115,6 +116,7 @@ def extend(host: Host, options: RestOptions) -> Door:
     )
     host.routes.extend(routes(door))
     host.routes.extend(conformance.routes(door, host.services))
+    host.routes.extend(openapi.routes(host.routes))
     return door
 
 
