@@ -44,6 +44,7 @@ from hounsfield.ingest.settling import Settling
 from hounsfield.ingest.stability import StabilityMonitor
 from hounsfield.ingest.transcoding import transcoder
 from hounsfield.ingest.upload import UploadOptions
+from hounsfield.jobs.commitment import commitment_kind
 from hounsfield.jobs.engine import Engine
 from hounsfield.jobs.get_scu import get_scu_kind
 from hounsfield.jobs.kinds import JobKind
@@ -205,6 +206,7 @@ def _join_network(configuration: Configuration, host: Host) -> Network:
         move_scu_kind(network),
         get_scu_kind(network, host.intake),
         peer_store_kind(network),
+        commitment_kind(network),
     ):
         host.job_kinds[kind.name] = kind
     announce(dicom.acceptance_rules(configuration), host.intake.options.settings)
@@ -215,6 +217,7 @@ def _join_network(configuration: Configuration, host: Host) -> Network:
         network,
         dicom.query_options(configuration, host.intake),
         dicom.retrieve_options(configuration, host.engine),
+        dicom.submit_commitment(host.engine),
     )
     return network
 

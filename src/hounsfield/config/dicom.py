@@ -11,10 +11,13 @@ from hounsfield.dicom.levels import Level
 from hounsfield.hooks import OutgoingFindFilter, OutgoingStoreFilter
 from hounsfield.index.sending import StoredInstance
 from hounsfield.ingest.receive import Intake
+from hounsfield.jobs.commitment import COMMITMENT_SCP, commitment_parameters
 from hounsfield.jobs.engine import Engine
 from hounsfield.jobs.store_scu import STORE_SCU, store_parameters
+from hounsfield.net.agreement import Caller
 from hounsfield.net.messages import Operation
 from hounsfield.net.tls import PROTOCOL_VERSIONS, client_context
+from hounsfield.remote.commitment import CommitmentReports, Reference
 from hounsfield.remote.dialing import ScuOptions
 from hounsfield.remote.directory import MODALITIES_PROPERTY, PEERS_PROPERTY, Directory, StoredDirectory
 from hounsfield.remote.modality import Modality, read_modality, write_modality
@@ -23,6 +26,7 @@ from hounsfield.remote.peer import Peer, read_peer, write_peer
 from hounsfield.remote.sender import Shipping
 from hounsfield.remote.web_client import WebOptions
 from hounsfield.scp.acceptance import AcceptanceRules, KnownModality
+from hounsfield.scp.commitment import SubmitCommitment
 from hounsfield.scp.query import QueryOptions
 from hounsfield.scp.retrieve import RetrieveOptions
 
@@ -69,7 +73,26 @@ def network(configuration: Configuration, archive: Archive, filters: OutgoingFil
     """The other servers, and how they are spoken with."""
     shipping = Shipping(archive, scu_options(configuration), filters=filters.store)
     modalities, peers = _modalities(configuration, archive), _peers(configuration, archive)
-    return Network(shipping, modalities, peers, web_options(configuration), filters.find)
+    reports = CommitmentReports(configuration.integer("StorageCommitmentReportsSize"))
+    return Network(shipping, modalities, peers, web_options(configuration), filters.find, reports)
+
+
+def submit_commitment(engine: Engine) -> SubmitCommitment:
+    """What is done with requests for storage commitment."""
+
+    def submit(
+        modality: Modality, transaction_uid: str, references: Sequence[Reference], caller: Caller
+    ) -> None:
+        parameters = commitment_parameters(
+            modality,
+            transaction_uid,
+            references,
+            remote_ip=caller.ip,
+            called_ae_title=caller.called_ae_title,
+        )
+        engine.submit(COMMITMENT_SCP, parameters)
+
+    return submit
 
 
 def _modalities(configuration: Configuration, archive: Archive) -> Directory[Modality]:

@@ -11,6 +11,7 @@ from hounsfield.index.sending import StoredInstance, load_to_send
 from hounsfield.jobs.kinds import JobKind, JobRun
 from hounsfield.jobs.resources import instances_of
 from hounsfield.net.dimse import CommandValue
+from hounsfield.remote.commitment import Reference, request_commitment
 from hounsfield.remote.dialing import DimseFailure, dimse_failure
 from hounsfield.remote.modality import Modality, read_modality, write_modality
 from hounsfield.remote.network import Network
@@ -96,6 +97,25 @@ def run_store(network: Network, run: JobRun) -> Iterator[None]:
                 if place is not None:
                     work.send(sender, ready[place], ready[place + 1 : place + _AHEAD], elements)
                 work.advance()
+    if "StorageCommitmentTransactionUID" in parameters:
+        _commit(network, parameters, instances)
+
+
+def _commit(network: Network, parameters: dict[str, Any], instances: Sequence[PublicId]) -> None:
+    """Ask the modality to keep what it was sent."""
+    with network.archive.database.read() as tx:
+        stored = load_to_send(tx, instances)
+    modality, uid = modality_of(parameters), parameters["StorageCommitmentTransactionUID"]
+    references = [Reference(each.sop_class_uid, each.sop_instance_uid) for each in stored]
+    network.commitments.expect(uid, modality.ae_title, references)
+    request_commitment(
+        modality,
+        network.options,
+        uid,
+        references,
+        calling_ae_title=parameters["LocalAet"],
+        timeout_seconds=parameters.get("Timeout"),
+    )
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from hounsfield.archive import Archive
 from hounsfield.hooks import OutgoingFindFilter
 from hounsfield.remote.arrivals import Arrivals
+from hounsfield.remote.commitment import CommitmentReports
 from hounsfield.remote.dialing import ScuOptions
 from hounsfield.remote.directory import Directory
 from hounsfield.remote.modality import Modality
@@ -23,6 +24,7 @@ class Network:
     peers: Directory[Peer]
     web: WebOptions
     find_filters: Sequence[OutgoingFindFilter] = ()
+    commitments: CommitmentReports = field(default_factory=lambda: CommitmentReports(100))
     arrivals: Arrivals = field(default_factory=Arrivals)
 
     @property

@@ -14,6 +14,7 @@ from hounsfield.rest import (
     attachments,
     audit_logs,
     changes,
+    commitment,
     conformance,
     create,
     exports,
@@ -126,6 +127,7 @@ def extend_to_neighbours(host: Host, neighbours: Neighbours, queries_size: int) 
         *modalities.routes(neighbours),
         *queries.routes(neighbours, queries_size),
         *peers.routes(neighbours),
+        *commitment.routes(neighbours),
     ]
     host.routes.extend(replace(route, handler=translated(route.handler)) for route in found)
 

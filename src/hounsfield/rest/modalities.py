@@ -7,6 +7,7 @@ from typing import Any
 from hounsfield.dicom.keys import KeyValue
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.tags import SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, Tag, format_tag
+from hounsfield.dicom.uids import new_uid
 from hounsfield.errors import BadRequest
 from hounsfield.http.errors import BadFileFormat, NoAnswer
 from hounsfield.http.messages import EMPTY_OBJECT, EMPTY_TEXT, Request, Response, answer_json, body_view
@@ -170,12 +171,17 @@ def post_store(neighbours: Neighbours, request: Request) -> Response:
     )
     ae_title = local_ae_title(modality, neighbours.network.options, text_field(body, "LocalAet"))
     resources = named_resources(neighbours, public_ids, known.name)
+    commitment_uid = None
+    if boolean_field(body, "StorageCommitment", False):
+        commitment_uid = new_uid()
+        neighbours.network.commitments.expect(commitment_uid, modality.ae_title, ())
     parameters = store_parameters(
         modality,
         ae_title,
         resources,
         timeout_seconds=timeout_field(body),
         originator=_originator(body),
+        commitment_uid=commitment_uid,
     )
     return answer_job(neighbours.door, STORE_SCU, parameters, body)
 

@@ -119,14 +119,15 @@ def resources_of(request: Request) -> tuple[list[str], dict[str, Any]]:
     if isinstance(body, str):
         body = [body]
     if isinstance(body, list):
-        return _public_ids(body), {}
+        return public_ids_of(body), {}
     if not isinstance(body, dict) or not isinstance(body.get("Resources"), (list, str)):
         raise BadFileFormat("Field Resources must be an array of ids")
     resources = body["Resources"]
-    return _public_ids([resources] if isinstance(resources, str) else resources), body
+    return public_ids_of([resources] if isinstance(resources, str) else resources), body
 
 
-def _public_ids(values: Iterable[object]) -> list[str]:
+def public_ids_of(values: Iterable[object]) -> list[str]:
+    """Public ids. Errors as of `resources_of`."""
     found = []
     for value in values:
         if not isinstance(value, str) or not _PUBLIC_ID.fullmatch(value):

@@ -190,8 +190,6 @@ QUERIES = Section(
             Kind.COUNT,
             100,
             "Number of storage commitment reports to remember.",
-            effect=Effect.IGNORED,
-            reason="storage commitment is not offered yet",
         ),
     ),
 )
