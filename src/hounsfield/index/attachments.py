@@ -121,10 +121,14 @@ def set_md5(tx: Transaction, uuid: str, md5: str, stored_md5: str) -> None:
     tx.run("UPDATE attachments SET md5 = ?, stored_md5 = ? WHERE uuid = ?", md5, stored_md5, uuid)
 
 
-def stored_size(tx: Transaction, uuid: str) -> int | None:
-    """How many bytes a file of some resource has; None if no resource has it."""
-    row = tx.row("SELECT stored_size FROM attachments WHERE uuid = ?", uuid)
-    return row[0] if row else None
+def stored_sizes(tx: Transaction, uuids: Sequence[str]) -> dict[str, int]:
+    """How many bytes each of some files has, of those that a resource has."""
+    found: dict[str, int] = {}
+    for start in range(0, len(uuids), _MOST_AT_ONCE):
+        page = uuids[start : start + _MOST_AT_ONCE]
+        marks = ", ".join("?" * len(page))
+        found.update(tx.rows(f"SELECT uuid, stored_size FROM attachments WHERE uuid IN ({marks})", *page))
+    return found
 
 
 def unknown_files(tx: Transaction, uuids: Sequence[str]) -> set[str]:
@@ -136,8 +140,3 @@ def unknown_files(tx: Transaction, uuids: Sequence[str]) -> set[str]:
         for table in ("attachments", "deleted_files"):
             found -= {row[0] for row in tx.rows(f"SELECT uuid FROM {table} WHERE uuid IN ({marks})", *page)}
     return found
-
-
-def is_deleted_file(tx: Transaction, uuid: str) -> bool:
-    """Whether a file is waiting to be deleted from the storage area."""
-    return tx.row("SELECT 1 FROM deleted_files WHERE uuid = ?", uuid) is not None

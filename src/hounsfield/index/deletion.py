@@ -1,5 +1,6 @@
 """Deleting a resource with all that lies below it, and its ancestors that become empty."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hounsfield.dicom.identifiers import PublicId
@@ -69,7 +70,7 @@ def list_deleted_files(tx: Transaction, limit: int) -> list[str]:
     return [row[0] for row in tx.rows("SELECT uuid FROM deleted_files LIMIT ?", limit)]
 
 
-def keep_deleted_files(tx: Transaction, uuids: list[str]) -> list[str]:
+def keep_deleted_files(tx: Transaction, uuids: Sequence[str]) -> list[str]:
     """Those of some files that still wait to be deleted."""
     if not uuids:
         return []

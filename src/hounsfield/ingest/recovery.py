@@ -7,15 +7,16 @@ import contextlib
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from hounsfield.archive import Archive
 from hounsfield.dicom.identifiers import identify
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.part10 import read_head
 from hounsfield.errors import ArchiveError, Corrupt, NotFound
-from hounsfield.index.attachments import AttachmentType, Compression, is_deleted_file, stored_size
+from hounsfield.index.attachments import AttachmentType, Compression, stored_sizes
 from hounsfield.index.database import Transaction
-from hounsfield.index.deletion import mark_file_deleted
+from hounsfield.index.deletion import keep_deleted_files, mark_file_deleted
 from hounsfield.index.insertion import NewAttachment, add_instance
 from hounsfield.ingest.instance import describe
 from hounsfield.ingest.note import ATTACHMENT_NOTE, Note, read_note
@@ -25,6 +26,7 @@ from hounsfield.store.compression import decompress
 from hounsfield.store.note import crc32_of_parts
 
 _log = logging.getLogger("hounsfield.generic")
+_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +43,23 @@ def recover(intake: Intake) -> Recovered:
     lost: list[tuple[Recent, Note]] = []
     swept: list[FileKey] = []
     is_complete = _is_index_of(archive)
-    for recent in archive.storage.recent():
+    recent = archive.storage.recent()
+    while page := list(islice(recent, _PAGE)):
+        keys = [each.key for each in page]
         with archive.database.read() as tx:
-            known_size = stored_size(tx, recent.key)
-            is_deleted = is_deleted_file(tx, recent.key)
-        if known_size is not None:
-            # The content of a settled file may itself end like a note: it is as long as its row says.
-            if recent.note is not None and recent.size == known_size:
-                intake.settling.add(recent.key)
-        elif is_deleted or (recent.note in (None, ATTACHMENT_NOTE) and is_complete):
-            swept.append(recent.key)
-        elif recent.note is not None:
-            with contextlib.suppress(Corrupt):  # Then it was not received by us: it is left where it is.
-                lost.append((recent, read_note(recent.note)))
+            sizes, deleted = stored_sizes(tx, keys), set(keep_deleted_files(tx, keys))
+        for each in page:
+            if each.key in sizes:
+                # The content of a settled file may itself end like a note: it is as long as its row says.
+                if each.note is not None and each.size == sizes[each.key]:
+                    intake.settling.add(each.key)
+                continue
+            found = archive.storage.find(each.key)
+            if each.key in deleted or (found is not None and found.note is None and is_complete):
+                swept.append(each.key)
+            elif found is not None and found.note is not None:
+                with contextlib.suppress(Corrupt):  # Then it was not received by us: it is left where it is.
+                    lost.append((found, read_note(found.note)))
     rows = sum(_restore(intake, recent, note, swept) for recent, note in sorted(lost, key=_received))
     if rows or swept:
         archive.database.sync()

@@ -28,8 +28,8 @@ FileKey = NewType("FileKey", str)
 class Recent:
     """A file found at start-up among the most recent ones.
 
-    With a note it is whole, and its row may be lost. Without one it was either settled, and has a row, or it
-    is torn, and has none.
+    With a note its row may be lost, and `find` tells whether it is whole. Without one it was either settled, and has a
+    row, or it is torn, and has none.
     """
 
     key: FileKey
@@ -87,11 +87,14 @@ class StorageArea(Protocol):
         ...
 
     def recent(self) -> Iterator[Recent]:
-        """At start-up: every file that may have a note, or may be torn; their number is bounded."""
+        """At start-up: every file that may have a note, or may be torn; their number is bounded.
+
+        Their content is not read: whoever needs to know whether a file with a note is whole asks `find`.
+        """
         ...
 
     def find(self, key: FileKey) -> Recent | None:
-        """What a file is now; None if there is none, or nothing in it."""
+        """What a file is now, with its note only if it is whole; None if there is none, or nothing in it."""
         ...
 
     def keys(self) -> Iterator[FileKey]:

@@ -42,8 +42,15 @@ class FolderFiles:
 
     def find(self, key: FileKey) -> Recent | None:
         """See `StorageArea.find`."""
+        return self._examined(key, reads_content=True)
+
+    def glance(self, key: FileKey) -> Recent | None:
+        """As `find`, by the end of the file alone: a file with a note may be torn."""
+        return self._examined(key, reads_content=False)
+
+    def _examined(self, key: FileKey, *, reads_content: bool) -> Recent | None:
         try:
-            return examine(self.path(key))
+            return _examine(self.path(key), reads_content=reads_content)
         except FileNotFoundError:
             return None
 
@@ -69,8 +76,8 @@ def _size(path: Path) -> int:
         return 0
 
 
-def examine(path: Path) -> Recent | None:
-    """What a file is: whole with its note, without a note, or (None) empty."""
+def _examine(path: Path, *, reads_content: bool) -> Recent | None:
+    """What a file is: with its note, without a note, or (None) empty."""
     fd = os.open(path, os.O_RDONLY | _BINARY)
     try:
         size = os.fstat(fd).st_size
@@ -79,12 +86,16 @@ def examine(path: Path) -> Recent | None:
             length, note_length, crc32, seal = found
             note = read_at(fd, length, note_length)
             footer = read_at(fd, length + note_length, notes.FOOTER_SIZE)
-            sealed = notes.is_sealed(note, footer, seal)
-            if sealed and notes.content_crc32(lambda start, n: read_at(fd, start, n), length) == crc32:
+            is_sealed = notes.is_sealed(note, footer, seal)
+            if is_sealed and (not reads_content or _content_crc32(fd, length) == crc32):
                 return Recent(FileKey(path.name), length, note)
     finally:
         os.close(fd)
     return Recent(FileKey(path.name), size, None) if size else None
+
+
+def _content_crc32(fd: int, length: int) -> int:
+    return notes.content_crc32(lambda start, size: read_at(fd, start, size), length)
 
 
 def read_footer(fd: int) -> tuple[int, int, int, int] | None:

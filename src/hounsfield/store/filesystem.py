@@ -145,7 +145,7 @@ class FilesystemArea:
             folder = self._root / prefix[:2] / prefix[2:]
             for path in sorted(folder.iterdir()) if folder.is_dir() else []:
                 if is_key(path.name) and path.name.endswith(self._node):
-                    found = self.find(FileKey(path.name))
+                    found = self._files.glance(FileKey(path.name))
                     if found is None:
                         path.unlink(missing_ok=True)
                         continue
