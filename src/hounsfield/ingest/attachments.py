@@ -130,6 +130,36 @@ def recompress(
     _put(intake, level, public_id, attachment.type, choose, stored.key, is_change=False)
 
 
+def replace_content(
+    intake: Intake,
+    level: Level,
+    public_id: str,
+    attachment: Attachment,
+    content: Buffer,
+    *,
+    to: Compression,
+    also: Callable[[Transaction], None],
+) -> None:
+    """Store other bytes in place of an attachment, and do `also` in the same transaction; errors as of `recompress`."""
+    stored = _store(intake, [content], len(content), to is Compression.ZLIB_WITH_SIZE)
+
+    def choose(existing: Attachment | None) -> Attachment:
+        if existing is None or existing.uuid != attachment.uuid:
+            raise NotFound("The attachment was changed meanwhile")
+        return replace(
+            existing,
+            uuid=stored.key,
+            size=len(content),
+            stored_size=stored.size,
+            md5=stored.content_md5,
+            stored_md5=stored.md5,
+            compression=to,
+            revision=existing.revision + 1,
+        )
+
+    _put(intake, level, public_id, attachment.type, choose, stored.key, is_change=False, also=also)
+
+
 @dataclass(frozen=True, slots=True)
 class _Stored:
     """A file that was just stored; `content_md5` is that of its bytes before compression."""
@@ -193,6 +223,7 @@ def _put(
     key: FileKey,
     *,
     is_change: bool,
+    also: Callable[[Transaction], None] | None = None,
 ) -> Attachment:
     """Commit the row that `choose` makes of the one that is there; the file is removed if it is not wanted."""
     date = date_of(intake.clock_ns())
@@ -201,6 +232,8 @@ def _put(
         row = get_row(tx, level, public_id)
         new = choose(_of_kind(tx, level, row, kind))
         put_attachment(tx, level, row, new)
+        if also is not None:
+            also(tx)
         if is_change:
             log_change(tx, ChangeType.UPDATED_ATTACHMENT, level, row, to_key(public_id), date)
         return new

@@ -88,6 +88,8 @@ class Incoming:
     """Whether somebody chose its transfer syntax already, so that the configured one does not matter."""
 
     rest: tuple[Buffer, ...] = ()
+    is_uid_kept: bool = False
+    """Whether it keeps its SOP Instance UID even if it is transcoded with loss."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,12 @@ def _transcoded(options: TranscodingOptions, incoming: Incoming, head: Head) -> 
     if incoming.prefix and not isinstance(content, SpoolFile):
         data = incoming.prefix + bytes(data)
     try:
-        written = transcode(data, options.transfer_syntax_uid, lossy_quality=options.lossy_quality)
+        written = transcode(
+            data,
+            options.transfer_syntax_uid,
+            lossy_quality=options.lossy_quality,
+            is_uid_kept=incoming.is_uid_kept,
+        )
     except ArchiveError as error:
         _log.warning(
             "Instance %s is stored as it came, in %s: %s",

@@ -151,7 +151,9 @@ def rewrite(
         if recode is not None:
             with suppress(Unsupported):
                 changed = ChangedFile(recode(changed.to_bytes()), ())
-        incoming = Incoming(origin, changed.start, is_transcoded=recode is not None, rest=changed.rest)
+        incoming = Incoming(
+            origin, changed.start, is_transcoded=recode is not None, rest=changed.rest, is_uid_kept=True
+        )
         if intake.filters or intake.transcode is not None:
             incoming = replace(incoming, content=changed.to_bytes(), rest=())
         return Made(source, _store(intake, incoming, changed, is_own_uid=is_own_uid))

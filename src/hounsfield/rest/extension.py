@@ -33,6 +33,7 @@ from hounsfield.rest import (
     openapi,
     peers,
     queries,
+    reconstruct,
     slices,
     split_merge,
     switches,
@@ -74,12 +75,15 @@ _MODULES = (
     modules,
     split_merge,
     create,
+    reconstruct,
     volumes,
 )
 # What a read-only server does not even know; other writes are answered by an error.
 _WRITING = (
     ("POST", "/instances"),
     ("POST", "/tools/bulk-delete"),
+    ("POST", "/tools/reconstruct"),
+    *(("POST", f"/{level}/{{id}}/reconstruct") for level in ("patients", "studies", "series", "instances")),
     ("POST", "/tools/invalidate-tags"),
     *(("DELETE", f"/{level}/{{id}}") for level in ("patients", "studies", "series", "instances")),
     *(
