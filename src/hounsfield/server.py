@@ -23,11 +23,13 @@ from hounsfield.automation import lua_scripts
 from hounsfield.config import dicom, records
 from hounsfield.config.automation import lua_options
 from hounsfield.config.configuration import Configuration, has_changed, load
+from hounsfield.config.dicomweb import read_dicomweb
 from hounsfield.config.flags import Flags
 from hounsfield.config.system import rest_options
 from hounsfield.dicom.dictionary.lookup import Declared, declare
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.main_tags import main_tags
+from hounsfield.dicomweb import extension as dicomweb
 from hounsfield.errors import BadRequest, Conflict
 from hounsfield.host import Host
 from hounsfield.http.asgi import Application
@@ -212,6 +214,7 @@ def _join_network(configuration: Configuration, host: Host) -> Network:
     announce(dicom.acceptance_rules(configuration), host.intake.options.settings)
     door = rest.extend(host, rest_options(configuration, host.intake.options.settings))
     rest.extend_to_neighbours(host, Neighbours(door, network), configuration.integer("QueryRetrieveSize"))
+    dicomweb.extend(host, read_dicomweb(configuration))
     scp.extend(
         host,
         network,

@@ -18,6 +18,7 @@ _HANDING_ON = (
     "config/records.py",
     "config/system.py",
     "config/dicom.py",
+    "config/dicomweb.py",
     "opening.py",
     "server.py",
 )

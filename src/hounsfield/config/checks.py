@@ -14,6 +14,7 @@ from hounsfield.config.option import check
 from hounsfield.config.options import OPTIONS
 from hounsfield.config.postgres import check_postgres
 from hounsfield.config.refusal import Refusal
+from hounsfield.config.sections import check_dicomweb
 from hounsfield.dicom.uids import TRANSFER_SYNTAXES
 
 Check = Callable[[Mapping[str, Json]], Iterator[Refusal]]
@@ -183,6 +184,7 @@ _CHECKS: tuple[Check, ...] = (
     check_modalities,
     check_peers,
     check_postgres,
+    check_dicomweb,
     check_declarations,
 )
 

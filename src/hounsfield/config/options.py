@@ -5,6 +5,7 @@ from typing import Final
 from hounsfield.config.option import Option, Section
 from hounsfield.config.table.database import DATABASE
 from hounsfield.config.table.dicom import ACCEPTED, DICOM_SERVER, DICOM_TLS, LOGS, QUERIES
+from hounsfield.config.table.dicomweb import DICOMWEB
 from hounsfield.config.table.general import GENERAL, JOBS, STORAGE, TAGS
 from hounsfield.config.table.network import MODALITIES, PEERS
 from hounsfield.config.table.performance import PERFORMANCE, TRANSCODING
@@ -15,6 +16,7 @@ SECTIONS: Final[tuple[Section, ...]] = (
     STORAGE,
     DATABASE,
     HTTP,
+    DICOMWEB,
     ACCESS,
     DICOM_SERVER,
     ACCEPTED,

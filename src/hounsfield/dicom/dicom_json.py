@@ -110,11 +110,8 @@ class _Walk:
             return self._binary(dataset, tag, vr, path)
         if kind is Kind.NUMBERS:
             values = [_number(value) for value in dataset.numbers(tag)]
-        elif kind is Kind.TAGS:
-            values = [text.replace(",", "").upper() for text in (dataset.text(tag) or "").split("\\") if text]
-        else:
-            return self._text(dataset, tag, vr)
-        return {"Value": values, "vr": vr} if values else {"vr": vr}
+            return {"Value": values, "vr": vr} if values else {"vr": vr}
+        return text_member(tag, vr, dataset.text(tag) or "", self.options)
 
     def _sequence(self, dataset: Dataset, tag: Tag, path: str) -> JsonObject:
         values: list[Json] = [
@@ -122,38 +119,6 @@ class _Walk:
             for number, item in enumerate(dataset.items(tag), 1)
         ]
         return {"Value": values, "vr": "SQ"} if values else {"vr": "SQ"}
-
-    def _text(self, dataset: Dataset, tag: Tag, vr: str) -> JsonObject:
-        text = (dataset.text(tag) or "").strip()
-        if tag == SPECIFIC_CHARACTER_SET:
-            text = text.lstrip("\\ ")
-        if not text:
-            return {"vr": vr}
-        parts = [text] if vr in _ONE_VALUE else [part.strip() for part in text.split("\\")]
-        values: list[Json]
-        if vr == "PN":
-            values = [_person_name(part) for part in parts]
-        elif vr == "IS":
-            values = [_integer(part) for part in parts if not part or _integer(part) is not None]
-        elif vr == "DS":
-            decimals = [_decimal(part) for part in parts]
-            values = [
-                self._decimal_value(decimal)
-                for part, decimal in zip(parts, decimals, strict=True)
-                if not part or decimal
-            ]
-        else:
-            values = [part or None for part in parts]
-        return {"Value": values, "vr": vr}
-
-    def _decimal_value(self, text: str) -> Json:
-        if not text:
-            return None
-        if self.options.are_decimals_numbers:
-            value = float(text)
-            if value.is_integer() and abs(value) <= _LARGEST_SAFE_INTEGER:
-                return int(value)
-        return text
 
     def _binary(self, dataset: Dataset, tag: Tag, vr: str, path: str) -> JsonObject | None:
         mode, has_addresses = self.options.binary, bool(self.options.bulk_uri)
@@ -176,6 +141,53 @@ class _Walk:
 
     def _address(self, tag: Tag, vr: str, path: str) -> JsonObject:
         return {"BulkDataURI": f"{self.options.bulk_uri}{path}/{tag:08x}", "vr": vr}
+
+
+def text_member(tag: Tag, vr: str, text: str, options: Options = DEFAULT_OPTIONS) -> JsonObject:
+    """Write an element given as text: what `Dataset.text` gives of texts, numbers and attribute tags.
+
+    >>> text_member(0x00280010, "US", "512"), text_member(0x00100010, "PN", "A^B")
+    ({'Value': [512], 'vr': 'US'}, {'Value': [{'Alphabetic': 'A^B'}], 'vr': 'PN'})
+    """
+    text = text.strip()
+    if tag == SPECIFIC_CHARACTER_SET:
+        text = text.lstrip("\\ ")
+    if not text:
+        return {"vr": vr}
+    parts = [text] if vr in _ONE_VALUE else [part.strip() for part in text.split("\\")]
+    values: list[Json]
+    if vr == "PN":
+        values = [_person_name(part) for part in parts]
+    elif vr == "IS":
+        values = [_integer(part) for part in parts if not part or _integer(part) is not None]
+    elif vr == "DS":
+        decimals = [_decimal(part) for part in parts]
+        values = [
+            _decimal_value(decimal, options)
+            for part, decimal in zip(parts, decimals, strict=True)
+            if not part or decimal
+        ]
+    elif vr == "AT":
+        values = [part.replace(",", "").upper() for part in parts if part]
+    elif KINDS.get(vr) is Kind.NUMBERS:
+        values = [_number(_parsed(part)) for part in parts if part]
+    else:
+        values = [part or None for part in parts]
+    return {"Value": values, "vr": vr}
+
+
+def _parsed(text: str) -> int | float:
+    return int(text) if _INTEGER.fullmatch(text) else float(text)
+
+
+def _decimal_value(text: str, options: Options) -> Json:
+    if not text:
+        return None
+    if options.are_decimals_numbers:
+        value = float(text)
+        if value.is_integer() and abs(value) <= _LARGEST_SAFE_INTEGER:
+            return int(value)
+    return text
 
 
 def _person_name(text: str) -> JsonObject:

@@ -140,6 +140,8 @@ def _candidates(tx: Transaction, query: Query, plan: Plan) -> Iterator[_Candidat
     """What columns do not exclude, in the order of the query."""
     table = TABLES[query.level]
     order = [_order(tx, key, query.level, plan) for key in query.order]
+    if query.newest_first and query.level == Level.STUDY:
+        order.append("studies.study_date DESC")
     columns = [f"{table}.id", f"{table}.public_id", *plan.columns]
     sql = f"SELECT {', '.join(columns)} FROM {joined(plan)}{_where(plan)}"
     is_sorted = bool(order) or not plan.where

@@ -78,6 +78,7 @@ class Query:
 
     With `looks_below`, a constraint on a main DICOM tag of a lower level is satisfied if one of the resources below
     does; else by none. With `combines_date_time`, the ranges of a date and of its time are one range. PS3.4 C.2.2.2.5.
+    `newest_first` orders studies by their dates, as far as `order` leaves them equal.
     """
 
     level: Level
@@ -92,6 +93,7 @@ class Query:
     is_case_sensitive: bool = field(default=False)
     looks_below: bool = False
     combines_date_time: bool = False
+    newest_first: bool = False
 
 
 def parse_constraint(
