@@ -21,6 +21,7 @@ _TAKE_REAL_FILES = (
     "dicom.head",
     "dicom.whole",
     "imaging.file",
+    "imaging.transcode",
     "ingest.upload",
 )
 
@@ -38,6 +39,7 @@ _COST_US = {
     "imaging.file": 370,
     "imaging.fragments": 100,
     "imaging.palette": 30,
+    "imaging.transcode": 1500,
     "ingest.indexed_file": 700,
     "ingest.upload": 1100,
     "net.association": 40,

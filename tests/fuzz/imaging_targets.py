@@ -2,10 +2,12 @@
 
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 import imagecodecs
 import numpy as np
+import orjson
 from rle.utils import encode_array
 
 from hounsfield.dicom.part10 import read_head, wrap_header
@@ -19,13 +21,25 @@ from hounsfield.imaging.fragments import Encapsulated, locate_frame
 from hounsfield.imaging.frames import read_frame
 from hounsfield.imaging.limits import Limits
 from hounsfield.imaging.png import encode_png
+from hounsfield.imaging.recode import recoded_of_header
 from hounsfield.imaging.tables import read_palette
+from hounsfield.imaging.transcode import transcode
+from hounsfield.imaging.wire import decoded_of_header
 
 _LIMITS = Limits(frame_bytes=1 << 22, fragments=1 << 12, image_pixels=1 << 20)
 _SIDE = 16
 _GREY = (np.arange(_SIDE * _SIDE).reshape(_SIDE, _SIDE) * 15).astype(np.uint16)
 _COLOUR = np.stack([_GREY >> 4, _GREY >> 5, 255 - (_GREY >> 4)], axis=-1).astype(np.uint8)
 _EXPLICIT = "1.2.840.10008.1.2.1"
+_TARGET_SYNTAXES = (
+    "1.2.840.10008.1.2",
+    _EXPLICIT,
+    "1.2.840.10008.1.2.2",
+    "1.2.840.10008.1.2.1.99",
+    "1.2.840.10008.1.2.5",
+    "1.2.840.10008.1.2.4.50",
+    "1.2.840.10008.1.2.4.80",
+)
 
 
 def _describe(samples: int, bits: int) -> PixelDescription:
@@ -47,6 +61,31 @@ def file_to_images(data: bytes) -> None:
                 encode_png(clip(pixels))
         except ArchiveError:
             continue
+
+
+def transcoded(data: bytes) -> None:
+    """From a file to files of other transfer syntaxes; what comes out is read again."""
+    for uid in _TARGET_SYNTAXES:
+        try:
+            result = transcode(data, uid, limits=_LIMITS)
+        except ArchiveError:
+            continue
+        if result != data:
+            read_head(result)
+
+
+def worker_answers(data: bytes) -> None:
+    """What a worker that was taken over may say of a frame."""
+    text, _, part = data.partition(b"\0")
+    try:
+        header = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return
+    if not isinstance(header, dict):
+        return
+    for read in (decoded_of_header, recoded_of_header):
+        with suppress(ArchiveError):
+            read(header, [part])
 
 
 def palette(data: bytes) -> None:
@@ -182,6 +221,8 @@ _OFFSETS = struct.pack("<3I", 0, 12, 24)
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "imaging_file": file_to_images,
+    "imaging_transcode": transcoded,
+    "imaging_worker_answers": worker_answers,
     "imaging_palette": palette,
     "imaging_fragments": fragments_of_frames,
     "imaging_headers": headers,
@@ -201,6 +242,10 @@ SEEDS: dict[str, list[bytes]] = {
         _encapsulated("1.2.840.10008.1.2.4.80", 1, 16, _STREAMS["decode_jpeg_ls"][0]),
         _encapsulated("1.2.840.10008.1.2.4.90", 1, 16, _STREAMS["decode_jpeg_2000"][0]),
     ],
+    "imaging_worker_answers": [
+        b'{"shape":[2,2,1],"type":"<u2","photometric":"RGB","precision":12,"is_as_allocated":false}\x0001234567',
+        b'{"form":["RGB",8,false,[2,2,1]],"parts":[8]}\x0001234567',
+    ],
     "imaging_palette": [_table(), _segmented()],
     "imaging_fragments": [
         _items(b"", _STREAMS["decode_jpeg"][0], b"\xff\xd8\xff\0", b"12"),
@@ -210,3 +255,4 @@ SEEDS: dict[str, list[bytes]] = {
     "imaging_headers": [stream for streams in _STREAMS.values() for stream in streams],
     **{f"imaging_{name}": streams for name, streams in _STREAMS.items()},
 }
+SEEDS["imaging_transcode"] = SEEDS["imaging_file"]

@@ -260,3 +260,15 @@ def test_pydicom_reads_what_we_write(name: str, uid: str) -> None:
     source = bundled(name)
     ours: Any = pixel_array(io.BytesIO(transcode(source, uid)), raw=True)
     np.testing.assert_array_equal(ours, pixel_array(io.BytesIO(source), raw=True))
+
+
+def test_the_smallest_images_are_transcoded_too(make: Make) -> None:
+    for shape in ((1, 1), (1, 2), (5, 1), (1, 1, 3)):
+        for dtype in (np.uint8, np.int16, np.uint32):
+            array = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+            for uid in LOSSLESS:
+                try:
+                    [after] = frames(transcode(make(array), uid))
+                except errors.Unsupported:
+                    continue
+                np.testing.assert_array_equal(after.array.reshape(shape), array, err_msg=uid)

@@ -31,6 +31,7 @@ QUALITY_DEFAULT = 90
 _GREY = frozenset({MONOCHROME1, MONOCHROME2})
 _CONTINUOUS = frozenset({MONOCHROME1, MONOCHROME2, RGB, YBR_FULL})
 _ANY = frozenset({*_CONTINUOUS, PALETTE_COLOR})
+_RLE_SEGMENTS_MAX = 15
 _RLE_HEADER = struct.Struct("<16I")
 
 
@@ -272,11 +273,13 @@ def encode_rle(array: NDArray[Any], _samples: Samples, /) -> bytes:
 
     rows, columns, count = array.shape
     width = array.dtype.itemsize
+    if count * width > _RLE_SEGMENTS_MAX:
+        raise errors.Unsupported(f"RLE cannot hold {count} samples of {8 * width} bits")
     raw = np.ascontiguousarray(array.astype(array.dtype.newbyteorder(">"), copy=False))
     planes = raw.view(np.uint8).reshape(rows, columns, count * width)
     segments = []
     for index in range(count * width):  # every row on its own: G.3.1
-        segment = bytes(imagecodecs.packbits_encode(np.ascontiguousarray(planes[..., index]), axis=-1))
+        segment = bytes(imagecodecs.packbits_encode(planes[..., index].copy(), axis=-1))
         segments.append(segment + b"\0" * (len(segment) % 2))
     offsets = [0] * 15
     position = _RLE_HEADER.size

@@ -49,7 +49,7 @@ def recode_safely(frame: EncodedFrame, work: Work) -> Recoded:
     pool = isolation.current()
     if pool is None:
         return recode(frame, work)
-    return _recoded_of_header(
+    return recoded_of_header(
         *pool.ask({"task": "recode", **header_of_frame(frame), **_header_of_work(work)}, frame.data)
     )
 
@@ -104,7 +104,7 @@ def header_of_recoded(recoded: Recoded) -> tuple[Header, list[Part]]:
     return header, [recoded.data, *recoded.overlays]
 
 
-def _recoded_of_header(header: dict[str, Any], parts: list[bytes]) -> Recoded:
+def recoded_of_header(header: dict[str, Any], parts: list[bytes]) -> Recoded:
     """The same again."""
     try:
         photometric, bits_allocated, is_signed, shape = header["form"]
