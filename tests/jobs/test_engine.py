@@ -1,6 +1,7 @@
 """Jobs on one node: their states, their order, and what is left when the server stops."""
 
 import threading
+from collections.abc import Iterator
 
 import orjson
 import pytest
@@ -10,6 +11,7 @@ from hounsfield.errors import BadRequest, Cancelled, NotFound
 from hounsfield.events import JobFailed, JobSubmitted, JobSucceeded
 from hounsfield.index.jobs import JobState
 from hounsfield.jobs.engine import NotResubmittable
+from hounsfield.jobs.kinds import JobKind, JobRun
 from hounsfield.jobs.ledger import EngineOptions
 
 
@@ -371,3 +373,16 @@ def test_a_stream_that_is_paused_stands_still(bench: Bench) -> None:
     thread.join(10)
     assert rest == [b"b"]
     assert state(engine, job_id) is JobState.SUCCESS
+
+
+def test_a_job_that_waits_for_another_one_does_not_keep_it_from_running(bench: Bench) -> None:
+    def nesting(run: JobRun) -> Iterator[None]:
+        yield
+        inner = engine.submit("Count", {"until": 2, "name": str(run.parameters["name"])})
+        run.content["Inner"] = engine.wait(inner).state.value
+
+    bench.kinds["Nest"] = JobKind("Nest", nesting)
+    engine = bench.start(EngineOptions(concurrent=2))
+    rows = ended(engine, [engine.submit("Nest", {"name": name}) for name in "abc"])
+    assert [orjson.loads(row.content)["Inner"] for row in rows] == ["Success"] * 3
+    assert sorted(bench.done) == ["a1", "a2", "b1", "b2", "c1", "c2"]

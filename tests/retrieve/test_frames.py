@@ -15,13 +15,13 @@ from tests.ingest.builders import AREAS, Bench, open_bench
 from hounsfield import errors
 from hounsfield.dicom.levels import Level
 from hounsfield.imaging.frames import NoPixelData, NoSuchFrame
-from hounsfield.imaging.lut import VoiFunction, Window
 from hounsfield.imaging.render import Box
 from hounsfield.ingest.receive import IngestOptions
 from hounsfield.retrieve.frames import (
     ImageFormat,
     ImageRequest,
     View,
+    WantedWindow,
     count_frames,
     image,
     preview_png,
@@ -99,7 +99,7 @@ def test_every_view_shows_what_it_promises(bench: Bench, frames: NDArray[np.uint
     archive = bench.archive
     assert imagecodecs.png_decode(preview_png(archive, public_id)).tolist() == [[0, 128], [191, 255]]
     assert imagecodecs.png_decode(rendered(archive, public_id, 2)).tolist() == [[255, 191], [127, 0]]
-    window = Window(25, 50, VoiFunction.LINEAR_EXACT)
+    window = WantedWindow(25, 50)
     narrow = imagecodecs.png_decode(rendered(archive, public_id, window=window, box=Box(1)))
     assert narrow.shape == (1, 1)
     for view in (View.UINT8, View.UINT16, View.INT16):

@@ -58,8 +58,9 @@ _ACTIVE = "orthanc_rest_api_active_requests"
 _DURATION = "orthanc_rest_api_duration_ms"
 _NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
 _CLOSE: Header = (b"connection", b"close")
-# A refused body up to here is read and dropped, which lets the client see the answer.
-_DRAINED_BYTES = 16 * 1024 * 1024
+# A refused body up to here is read and dropped, which lets the client see the answer: some send all of it before they
+# are asked for a password.
+_DRAINED_BYTES = 4 << 30
 
 
 class Application:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from hounsfield.http.errors import ProtocolViolation
 from hounsfield.http.messages import Searchable
 
-_BOUNDARY = re.compile(r';\s*boundary=(?:"([^"]{1,200})"|([^\s;,"]{1,200}))', re.IGNORECASE)
+_BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"([^"]{1,200})"|([^\s;,"]{1,200}))', re.IGNORECASE)
 
 # A search holds the interpreter lock: it is cut so that a form of gigabytes does not stop everybody else.
 _WINDOW = 32 * 1024 * 1024
@@ -36,9 +36,10 @@ def form_parts(body: Searchable, boundary: str) -> Iterator[memoryview]:
     view = memoryview(body)
     at = _find(body, delimiter, 0)
     for _ in range(_MAXIMUM_PARTS):
-        if at < 0 or body[at + len(delimiter) : at + len(delimiter) + 2] == b"--":
-            return
         head = at + len(delimiter)
+        # Some senders end with a delimiter that lacks its two hyphens.
+        if at < 0 or head == len(body) or body[head : head + 2] == b"--":
+            return
         start = body.find(b"\r\n\r\n", head, head + _MAXIMUM_PART_HEADER)
         end = _find(body, b"\r\n" + delimiter, start + 2)
         if start < 0 or end < 0:

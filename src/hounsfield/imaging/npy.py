@@ -22,7 +22,7 @@ def frame_values(pixels: Pixels, modality: Rescale | LookupTable, *, is_rescaled
     if array.shape[-1] != 1:
         return array
     if pixels.description.bits_allocated == 1:
-        return array * np.uint8(255)
+        array = array * np.uint8(255)
     return modality_values(array, modality).astype(np.float32) if is_rescaled else array
 
 

@@ -96,24 +96,25 @@ def render(
 
 
 def clip_uint8(pixels: Pixels) -> NDArray[np.uint8]:
-    """Give stored grey values cut to 0..255; `Unsupported` in colour."""
+    """Give stored values cut to 0..255; `Unsupported` in colour of 8 bits or of a palette."""
     return _clipped(pixels, np.dtype(np.uint8))
 
 
 def clip_uint16(pixels: Pixels) -> NDArray[np.uint16]:
-    """Give stored grey values cut to 0..65535; `Unsupported` in colour."""
+    """Give stored values cut to 0..65535; errors as of `clip_uint8`."""
     return _clipped(pixels, np.dtype(np.uint16))
 
 
 def clip_int16(pixels: Pixels) -> NDArray[np.int16]:
-    """Give stored grey values cut to -32768..32767; `Unsupported` in colour."""
+    """Give stored values cut to -32768..32767; errors as of `clip_uint8`."""
     return _clipped(pixels, np.dtype(np.int16))
 
 
 def _clipped(pixels: Pixels, dtype: np.dtype[Any]) -> NDArray[Any]:
-    if is_colour(pixels):
-        raise errors.Unsupported("stored values of a colour image")
-    stored = stored_grey(pixels)
+    is_wide = pixels.array.dtype.itemsize > 1 and pixels.photometric != PALETTE_COLOR
+    if is_colour(pixels) and not is_wide:
+        raise errors.Unsupported("stored values of a colour image of 8 bits")
+    stored = pixels.array if is_colour(pixels) else stored_grey(pixels)
     if stored.dtype.kind == "f":
         stored = np.nan_to_num(stored)
     bounds = np.iinfo(dtype)

@@ -142,12 +142,12 @@ def _pixel_data_offset(head: Head, offset: int) -> int | None:
 
 
 def _unusual_pixel_vr(head: Head) -> str | None:
-    """The VR of the pixel data where PS3.5 A would have expected another."""
+    """The VR of native pixel data where PS3.5 A would have expected another; fragments are bytes whatever it says."""
     vr = head.pixel_data_vr
     if vr not in ("OB", "OW"):
         return None
     syntax = transfer_syntax(head.transfer_syntax_uid)
-    if not syntax.is_explicit:
+    if not syntax.is_explicit or syntax.is_encapsulated:
         return None
-    is_byte = syntax.is_encapsulated or (head.dataset.int(tags.BITS_ALLOCATED) or 16) <= 8
+    is_byte = (head.dataset.int(tags.BITS_ALLOCATED) or 16) <= 8
     return vr if vr != ("OB" if is_byte else "OW") else None

@@ -135,6 +135,9 @@ class Engine:
     def wait(self, job_id: str) -> JobRow:
         """Wait until a job has ended, and give what became of it.
 
+        A job that waits for another one, through a script that calls the REST interface for example, runs it itself:
+        all workers could be waiting.
+
         Raises
         ------
         NotFound
@@ -149,6 +152,9 @@ class Engine:
             row = known or self.get(job_id)
             if is_finished(row):
                 return row
+            if row.state is JobState.PENDING and threading.current_thread() in self._threads:
+                self._take_now(row)
+                continue
             with self._changed:
                 if self._is_stopping:
                     raise Cancelled("The server is stopping")
@@ -422,6 +428,14 @@ class Engine:
             _log.exception("The next job cannot be read from the index")
             time.sleep(_POLL_SECONDS)
             return None
+
+    def _take_now(self, row: JobRow) -> None:
+        """Run a pending job in the calling thread, unless another one was faster."""
+        with self._taking:
+            taken = self._ledger.take(row) if row.kind in self._kinds else None
+            active = None if taken is None else self._enter(taken)
+        if active is not None:
+            self._execute(active)
 
     def _enter(self, row: JobRow) -> Active:
         with self._changed:

@@ -146,16 +146,19 @@ class Ledger:
                 row = jobs.next_pending(tx, kinds, self.node)
             if row is None:
                 return None
-            now_ns, lease_ns, job_id = self._clock_ns(), self.lease_ns(), row.id
-            if self._archive.database.write(
-                lambda tx, job_id=job_id, now_ns=now_ns, lease_ns=lease_ns: jobs.claim(  # type: ignore[misc]
-                    tx, job_id, self.node, now_ns, lease_ns
-                ),
-                durable=False,
-            ):
-                return replace(
-                    row, state=JobState.RUNNING, node=self.node, lease_ns=lease_ns, changed_ns=now_ns
-                )
+            taken = self.take(row)
+            if taken is not None:
+                return taken
+
+    def take(self, row: JobRow) -> JobRow | None:
+        """A pending job, which is now ours; None if somebody was faster."""
+        now_ns, lease_ns = self._clock_ns(), self.lease_ns()
+        is_ours = self._archive.database.write(
+            lambda tx: jobs.claim(tx, row.id, self.node, now_ns, lease_ns), durable=False
+        )
+        if not is_ours:
+            return None
+        return replace(row, state=JobState.RUNNING, node=self.node, lease_ns=lease_ns, changed_ns=now_ns)
 
     def save(self, row: JobRow) -> bool:
         """Save how far one of our jobs came; False if it is ours no more."""

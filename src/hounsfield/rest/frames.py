@@ -25,18 +25,18 @@ from hounsfield.http.messages import (
 from hounsfield.http.negotiation import preferred
 from hounsfield.http.routing import Route
 from hounsfield.imaging.frames import NoPixelData, NoSuchFrame
-from hounsfield.imaging.lut import VoiFunction, Window
 from hounsfield.imaging.render import Box
 from hounsfield.rest.door import Door
 from hounsfield.retrieve.frames import (
     ImageFormat,
     ImageRequest,
     View,
+    WantedWindow,
     count_frames,
     image,
     matlab,
     numpy_file,
-    read_frame,
+    raw_frame,
 )
 
 _FORMATS = [ImageFormat.PNG.value, ImageFormat.JPEG.value, ImageFormat.PAM.value]
@@ -131,8 +131,8 @@ def _raw(door: Door, request: Request) -> tuple[bytes, str]:
     number = _number(request)
     if number < 0:
         raise ParameterOutOfRange
-    frame = read_frame(door.archive, request.values["id"], number + 1)
-    return bytes(frame.data), _BITSTREAM_TYPES.get(frame.transfer_syntax_uid, "application/octet-stream")
+    data, transfer_syntax_uid = raw_frame(door.archive, request.values["id"], number + 1)
+    return data, _BITSTREAM_TYPES.get(transfer_syntax_uid, "application/octet-stream")
 
 
 def _number(request: Request) -> int:
@@ -183,12 +183,9 @@ def _quality(request: Request) -> int | None:
     return quality
 
 
-def _window(request: Request) -> Window | None:
-    """The caller's window; a half of one counts as none."""
-    center, width = _number_argument(request, "window-center"), _number_argument(request, "window-width")
-    if center is None or width is None:
-        return None
-    return Window(center, max(width, 1.0), VoiFunction.LINEAR_EXACT)
+def _window(request: Request) -> WantedWindow:
+    """The caller's window, or half of one."""
+    return WantedWindow(_number_argument(request, "window-center"), _number_argument(request, "window-width"))
 
 
 def _number_argument(request: Request, name: str) -> float | None:

@@ -6,7 +6,7 @@ from hounsfield.http.errors import ParameterOutOfRange, WrongRevision
 from hounsfield.http.messages import Header, Request, Response
 from hounsfield.rest.door import RestOptions
 
-_REVISION = re.compile(r'\s*"?(\d{1,18})-([0-9a-fA-F]*)"?\s*', re.ASCII)
+_REVISION = re.compile(r'\s*"?(\d{1,18})-([^"]*)"?\s*', re.ASCII)
 
 
 def etag(revision: int, md5: str) -> Header:

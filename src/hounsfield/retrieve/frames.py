@@ -10,11 +10,11 @@ from hounsfield.dicom.part10 import Head, read_head
 from hounsfield.dicom.scan import Buffer
 from hounsfield.errors import NotFound
 from hounsfield.imaging import frames, render
-from hounsfield.imaging.decode import Pixels, decode
-from hounsfield.imaging.display import read_display
+from hounsfield.imaging.decode import Pixels, decode, decode_samples
+from hounsfield.imaging.display import Display, default_window, read_display
 from hounsfield.imaging.frames import EncodedFrame
 from hounsfield.imaging.jpeg import QUALITY_DEFAULT, encode_jpeg
-from hounsfield.imaging.lut import Window
+from hounsfield.imaging.lut import VoiFunction, Window
 from hounsfield.imaging.matlab import matlab_expression
 from hounsfield.imaging.npy import encode_npy, frame_values
 from hounsfield.imaging.pam import encode_pam
@@ -53,12 +53,23 @@ class ImageFormat(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class WantedWindow:
+    """The caller's window, in the units of the modality; what is None is taken from the data set."""
+
+    center: float | None = None
+    width: float | None = None
+
+
+OWN_WINDOW = WantedWindow()
+
+
+@dataclass(frozen=True, slots=True)
 class ImageRequest:
     """What image of a frame is wanted. `window` and `box` matter to RENDERED alone."""
 
     view: View = View.PREVIEW
     format: ImageFormat = ImageFormat.PNG
-    window: Window | None = None
+    window: WantedWindow = OWN_WINDOW
     box: Box = AS_IT_IS
     quality: int | None = None
     """Of JPEG, 90 if None, and of WebP, which loses nothing if None."""
@@ -95,13 +106,30 @@ def read_frame(archive: Archive, public_id: str, number: int) -> EncodedFrame:
     return frames.read_frame(data, read_head(data), number)
 
 
+def raw_frame(archive: Archive, public_id: str, number: int) -> tuple[bytes, str]:
+    """The bit stream of a frame and its transfer syntax, `number` from 1; errors as of `read_frame`.
+
+    What only a private element holds, compressed in a way of its own, is given as native pixels, little endian.
+    """
+    frame = read_frame(archive, public_id, number)
+    if not frame.private_compression:
+        return bytes(frame.data), frame.transfer_syntax_uid
+    samples = decode_samples(frame).array
+    return samples.astype(samples.dtype.newbyteorder("<"), copy=False).tobytes(), ""
+
+
 def preview_png(archive: Archive, public_id: str, number: int = 1) -> bytes:
     """A frame's own range of values as a PNG file, `number` from 1. Errors as of `image`."""
     return image(archive, public_id, number, PREVIEW_PNG)
 
 
 def rendered(
-    archive: Archive, public_id: str, number: int = 1, *, window: Window | None = None, box: Box = AS_IT_IS
+    archive: Archive,
+    public_id: str,
+    number: int = 1,
+    *,
+    window: WantedWindow = OWN_WINDOW,
+    box: Box = AS_IT_IS,
 ) -> bytes:
     """A frame as its data set asks to be shown, or through the caller's window, as PNG. Errors as of `image`."""
     return image(archive, public_id, number, ImageRequest(View.RENDERED, window=window, box=box))
@@ -157,8 +185,21 @@ def matlab(archive: Archive, public_id: str, number: int) -> str:
 def _viewed(pixels: Pixels, head: Head, number: int, wanted: ImageRequest) -> render.Image:
     if wanted.view is View.RENDERED:
         display = read_display(head.dataset, pixels.description, number)
-        return render.render(pixels, display, window=wanted.window, box=wanted.box)
+        window = _chosen(wanted.window, display, pixels)
+        return render.render(pixels, display, window=window, box=wanted.box)
     return _VIEWS[wanted.view](pixels)
+
+
+def _chosen(wanted: WantedWindow, display: Display, pixels: Pixels) -> Window | None:
+    """The caller's window, completed; None if it is all the data set's."""
+    if wanted == OWN_WINDOW:
+        return None
+    own = display.voi
+    if not isinstance(own, Window):
+        own = default_window(pixels.description, display.modality)
+    center = own.center if wanted.center is None else wanted.center
+    width = own.width if wanted.width is None else wanted.width
+    return Window(center, max(width, 1.0), VoiFunction.LINEAR_EXACT)
 
 
 def write_image(picture: render.Image, wanted: ImageRequest) -> bytes:
