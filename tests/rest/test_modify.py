@@ -277,6 +277,37 @@ def test_in_place_the_same_resources_get_other_tags(build: Builder) -> None:
     assert server.get(f"/patients/{patient}/labels") == ["mine"]
 
 
+def test_a_study_of_one_instance_keeps_all_its_labels_in_place(build: Builder) -> None:
+    server = build(ingest=IngestOptions(overwrite=Overwrite.ALWAYS))
+    server.post("/instances", slice_file())
+    levels = list(zip(("patients", "studies", "series", "instances"), ids(), strict=True))
+    for level, public_id in levels:
+        assert server.ask("PUT", f"/{level}/{public_id}/labels/mine").status == 200
+    body = {"Replace": {"PatientName": "Other"}, "Keep": _UIDS, "Force": True, "KeepLabels": True}
+    server.post(f"/studies/{ids()[1]}/modify", body)
+    assert [server.get(f"/{level}/{public_id}/labels") for level, public_id in levels] == [["mine"]] * 4
+
+
+def test_new_series_of_a_study_bring_its_new_tags(server: Server) -> None:
+    patient, study, *_ = _fill(server)
+    body = {
+        "Replace": {"StudyInstanceUID": "1.1", "PatientName": "New", "StudyDescription": "New"},
+        "Force": True,
+    }
+    assert server.post(f"/studies/{study}/modify", body)["ID"] == study
+    assert server.get(f"/studies/{study}")["MainDicomTags"]["StudyDescription"] == "New"
+    assert server.get(f"/patients/{patient}")["MainDicomTags"]["PatientName"] == "New"
+    assert len(server.get(f"/studies/{study}")["Series"]) == 4
+
+
+def test_a_study_may_be_asked_for_by_the_address_of_series(server: Server) -> None:
+    _, study, series, _ = _fill(server)
+    body = {"Replace": {"SeriesInstanceUID": "1.1.1", "StudyInstanceUID": "1.1"}, "Force": True}
+    answer = server.post(f"/series/{study}/modify", body)
+    assert (answer["ID"], answer["Type"], answer["ParentResources"]) == (series, "Series", [study])
+    assert answer["Resources"] == [{"ID": study, "Type": "Study"}]
+
+
 def test_in_place_needs_the_right_to_overwrite(server: Server) -> None:
     _, study, *_ = _fill(server, 1)
     body = {"Replace": {"StudyDescription": "After"}, "Keep": _UIDS, "Force": True}

@@ -286,7 +286,10 @@ def _walk(run: _Pass, dataset: MutableDataset, spared: frozenset[Tag], place: Pl
         if action is Action.REMOVE:
             removed.append(tag)
         elif action is Action.CLEAR:
-            dataset.clear(tag)
+            if place and KINDS.get(dataset.vr(tag)) is not Kind.TEXT:
+                removed.append(tag)  # As Orthanc does in items.
+            else:
+                dataset.clear(tag)
         elif action is Action.MAP_UID:
             _map_uids(run, dataset, tag, place)
         elif dataset.vr(tag) == "SQ":

@@ -42,13 +42,14 @@ class Task:
     """The parameters of a job, as JSON.
 
     `resources` are those asked for, with their levels; `instances` all below them. `labels` are those to be copied, by
-    level and public id. `is_single` jobs answer with one resource, those of the bulk routes with all results.
+    level and public id. `level` is that from which on identifiers are new. A job with a `single_level` answers with one
+    resource of this level, those of the bulk routes with all results.
     """
 
     body: Mapping[str, Any]
     level: Level
     is_anonymization: bool
-    is_single: bool
+    single_level: Level | None
     resources: Sequence[tuple[Level, str]]
     instances: Sequence[str]
     labels: Mapping[str, Mapping[str, Sequence[str]]]
@@ -65,7 +66,7 @@ class Task:
             "Body": dict(self.body),
             "Level": int(self.level),
             "IsAnonymization": self.is_anonymization,
-            "IsSingle": self.is_single,
+            "SingleLevel": None if self.single_level is None else int(self.single_level),
             "Resources": [[int(level), public_id] for level, public_id in self.resources],
             "Instances": list(self.instances),
             "Labels": {level: dict(found) for level, found in self.labels.items()},
@@ -84,7 +85,7 @@ class Task:
             parameters["Body"],
             Level(parameters["Level"]),
             parameters["IsAnonymization"],
-            parameters["IsSingle"],
+            None if parameters["SingleLevel"] is None else Level(parameters["SingleLevel"]),
             [(Level(level), public_id) for level, public_id in parameters["Resources"]],
             parameters["Instances"],
             parameters["Labels"],
@@ -183,15 +184,17 @@ def _complete(
 
 
 def _whole_parents(workshop: Workshop, tally: Tally) -> dict[Level, set[str]]:
-    """The parents of new instances that have no others below them."""
-    results = set(tally.results)
+    """The parents of new instances that have no children but those that are, or hold, new instances."""
     found: dict[Level, set[str]] = {}
+    below: set[str] = set(tally.results)
     with workshop.archive.database.read() as tx:
-        for level in _UPPER_LEVELS:
-            known = [each for each in tally.parents[str(int(level))] if find_row(tx, level, each) is not None]
+        for level in (Level.SERIES, Level.STUDY, Level.PATIENT):
+            parents = tally.parents[str(int(level))]
+            known = [each for each in parents if find_row(tx, level, each) is not None]
             found[level] = {
-                each for each in known if results.issuperset(children(tx, level, each, Level.INSTANCE))
+                each for each in known if below.issuperset(children(tx, level, each, Level(level + 1)))
             }
+            below = set(parents)
     return found
 
 
@@ -220,13 +223,11 @@ def _rebuild(workshop: Workshop, level: Level, public_id: str, tally: Tally) -> 
 Labels = dict[str, dict[str, list[str]]]
 
 
-def labels_below(tx: Transaction, resources: Sequence[tuple[Level, str]], highest: Level) -> Labels:
-    """The labels of some resources, of all below them and of their ancestors up to a level, by level and public id."""
+def labels_around(tx: Transaction, resources: Sequence[tuple[Level, str]]) -> Labels:
+    """The labels of some resources, of all below them and of their ancestors, by level and public id."""
     found: Labels = {}
     for level, public_id in resources:
         for each in Level:
-            if each < highest:
-                continue
             below = (
                 [ancestor(tx, level, public_id, each)]
                 if each < level
@@ -251,16 +252,15 @@ def _write_labels(workshop: Workshop, task: Task, request: Request, tally: Tally
 
     def work(tx: Transaction) -> None:
         for level, sources in pairs.items():
-            if level < task.level:
-                continue
             for result, source in sources.items():
                 row = find_row(tx, level, result)
-                if row is None:
+                is_same = result == source
+                if row is None or (level < task.level and not is_same):
                     continue
-                if request.keeps_labels:
+                if request.keeps_labels or level < task.level:
                     for label in task.labels.get(str(int(level)), {}).get(source, ()):
                         add_label(tx, level, row, label)
-                elif result == source:
+                elif is_same:
                     for label in labels_of(tx, level, row):
                         remove_label(tx, level, row, label)
 
@@ -284,20 +284,16 @@ def content(run: JobRun) -> dict[str, object]:
         told["ParentResources"] = sorted(public_id for _, public_id in task.resources)
     if isinstance(task.body.get("Transcode"), str):
         told["Transcode"] = task.body["Transcode"]
-    if task.is_single:
+    if task.single_level is not None:
         told["Resources"] = [{"ID": each, "Type": level.word} for level, each in task.resources]
-        told.update(_single_result(task, tally))
+        told.update(_single_result(task.single_level, tally))
     else:
         told["Resources"] = _all_results(tally)
     return told
 
 
-def _single_result(task: Task, tally: Tally) -> dict[str, object]:
-    patients = list(tally.parents["0"])
-    level = task.resources[0][0]
-    found = (
-        list(tally.parents[str(int(level))]) if level < Level.INSTANCE else [r for r in tally.results if r]
-    )
+def _single_result(level: Level, tally: Tally) -> dict[str, object]:
+    patients, found = list(tally.parents["0"]), list(tally.parents[str(int(level))])
     if not found or not patients:
         return {}
     return {

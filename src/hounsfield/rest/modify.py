@@ -24,7 +24,7 @@ from hounsfield.index.properties import next_anonymization
 from hounsfield.index.resources import find_level
 from hounsfield.ingest.receive import Overwrite
 from hounsfield.jobs import modify
-from hounsfield.jobs.modify import Task, instances_of, is_in_place, labels_below
+from hounsfield.jobs.modify import Task, instances_of, is_in_place, labels_around
 from hounsfield.jobs.patient_consistency import check_patient
 from hounsfield.jobs.rewriting import read_original
 from hounsfield.rest.door import ORTHANC_VERSION, Door
@@ -141,16 +141,20 @@ def _new_name(door: Door, wish: Wish) -> str:
 def submit(door: Door, level: Level, request: Request, *, is_anonymization: bool) -> Response:
     """A job that modifies, or anonymizes, one patient, study or series."""
     body = strict_object(request)
-    resources = [(level, request.values["id"])]
-    route_level = Level.PATIENT if is_anonymization else level
+    check_writable(door)
+    with door.archive.database.read() as tx:
+        # The address says at which level to modify; the resource may be of another one, as in Orthanc.
+        resources = [(_level_of(tx, request.values["id"]), request.values["id"])]
+    changed_level = Level.PATIENT if is_anonymization else level
     return _submit(
-        door, request, body, resources, route_level, is_single=True, is_anonymization=is_anonymization
+        door, request, body, resources, changed_level, single_level=level, is_anonymization=is_anonymization
     )
 
 
 def bulk(door: Door, request: Request, *, is_anonymization: bool) -> Response:
     """A job that modifies, or anonymizes, many resources."""
     body = strict_object(request)
+    check_writable(door)
     names = texts_field(body, "Resources")
     level = Level.PATIENT
     if not is_anonymization:
@@ -160,7 +164,9 @@ def bulk(door: Door, request: Request, *, is_anonymization: bool) -> Response:
         level = parse_level(named)
     with door.archive.database.read() as tx:
         resources = [(_level_of(tx, name), name) for name in names]
-    return _submit(door, request, body, resources, level, is_single=False, is_anonymization=is_anonymization)
+    return _submit(
+        door, request, body, resources, level, single_level=None, is_anonymization=is_anonymization
+    )
 
 
 def _level_of(tx: Transaction, public_id: str) -> Level:
@@ -177,7 +183,7 @@ def _submit(
     resources: Sequence[tuple[Level, str]],
     level: Level,
     *,
-    is_single: bool,
+    single_level: Level | None,
     is_anonymization: bool,
 ) -> Response:
     creator = door.options.default_private_creator
@@ -185,7 +191,6 @@ def _submit(
     read_job_options(body)
     if wish.transcode and wish.transcode not in TRANSFER_SYNTAXES:
         raise BadFileFormat(f"Unknown transfer syntax: {wish.transcode[:64]}")
-    check_writable(door)
     _check_in_place(door, wish)
     with door.archive.database.read() as tx:
         try:
@@ -195,12 +200,12 @@ def _submit(
         if door.options.is_patient_level_enabled and level == Level.STUDY:
             studies = [public_id for each, public_id in resources if each == Level.STUDY]
             check_patient(tx, wish, door.main_tags, studies)
-        labels = labels_below(tx, resources, level) if wish.keeps_labels else {}
+        labels = labels_around(tx, resources) if wish.keeps_labels or is_in_place(wish) else {}
     task = Task(
         body=body,
         level=level,
         is_anonymization=is_anonymization,
-        is_single=is_single,
+        single_level=single_level,
         resources=resources,
         instances=instances,
         labels=labels,
