@@ -66,10 +66,10 @@ def _add_pixels(dataset: Dataset, pixels: NDArray[Any]) -> None:
     dataset.add_new(0x7FE00010, "OW", pixels.tobytes())
 
 
-def part10(dataset: Dataset) -> bytes:
+def part10(dataset: Dataset, syntax: str = ExplicitVRLittleEndian) -> bytes:
     """The file of a data set."""
     dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta.TransferSyntaxUID = UID(syntax)
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     written = BytesIO()

@@ -36,6 +36,7 @@ from hounsfield.rest import (
     reconstruct,
     slices,
     split_merge,
+    summaries,
     switches,
     system,
     tags,
@@ -76,6 +77,7 @@ _MODULES = (
     split_merge,
     create,
     reconstruct,
+    summaries,
     volumes,
 )
 # What a read-only server does not even know; other writes are answered by an error.

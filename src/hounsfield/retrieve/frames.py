@@ -149,9 +149,14 @@ def image(archive: Archive, public_id: str, number: int, wanted: ImageRequest) -
     BadRequest
         If the window or the quality make no sense.
     """
+    return write_image(frame_picture(archive, public_id, number, wanted), wanted)
+
+
+def frame_picture(archive: Archive, public_id: str, number: int, wanted: ImageRequest) -> render.Image:
+    """The image of one frame before it is written, whatever format is wanted. Errors as of `image`."""
     data = file_buffer(archive, find_dicom(archive, public_id))
     head = read_head(data)
-    return write_image(_viewed(decode(frames.read_frame(data, head, number)), head, number, wanted), wanted)
+    return _viewed(decode(frames.read_frame(data, head, number)), head, number, wanted)
 
 
 def numpy_file(

@@ -1,0 +1,63 @@
+"""What an instance is about, and the objects within instances."""
+
+from functools import partial
+
+from hounsfield.http.errors import InexistentItem, NotAcceptable
+from hounsfield.http.messages import Header, Request, Response, answer_bytes, answer_json
+from hounsfield.http.negotiation import preferred
+from hounsfield.http.routing import Route
+from hounsfield.rest.door import Door
+from hounsfield.retrieve.documents import NoDocument, read_object
+from hounsfield.retrieve.summaries import (
+    NoPicture,
+    open_subject,
+    summary_facts,
+    summary_html,
+    summary_png,
+    summary_svg,
+)
+
+_JSON, _HTML, _PNG, _SVG = "application/json", "text/html", "image/png", "image/svg+xml"
+# What a page may do: nothing but show itself. A text that got past the escaping would still not run.
+_HARMLESS: Header = (
+    b"content-security-policy",
+    b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox",
+)
+
+
+def routes(door: Door) -> list[Route]:
+    """The routes of summaries and objects."""
+    return [
+        Route("GET", "/instances/{id}/summary", partial(get_summary, door)),
+        Route("GET", "/instances/{id}/object", partial(get_object, door)),
+    ]
+
+
+def get_summary(door: Door, request: Request) -> Response:
+    """What an instance is about: facts in JSON, a page in HTML, a picture as PNG, or as SVG of a waveform."""
+    chosen = preferred(request.headers.get("accept", ""), [_JSON, _HTML, _PNG, _SVG])
+    if chosen is None:
+        raise NotAcceptable("A summary is given as JSON, HTML, PNG or SVG")
+    subject = open_subject(door.archive, request.values["id"])
+    try:
+        if chosen == _JSON:
+            return answer_json(summary_facts(subject))
+        if chosen == _HTML:
+            page = summary_html(subject).encode("utf-8", "replace")
+            return answer_bytes(page, "text/html; charset=utf-8", headers=(_HARMLESS,))
+        if chosen == _SVG:
+            return answer_bytes(summary_svg(subject).encode("utf-8", "replace"), _SVG, headers=(_HARMLESS,))
+        return answer_bytes(summary_png(subject), _PNG)
+    except NoPicture as cause:
+        raise NotAcceptable(str(cause)) from cause
+
+
+def get_object(door: Door, request: Request) -> Response:
+    """The document within an instance (PDF, CDA, STL, OBJ...) or its video, as a file of its own."""
+    public_id = request.values["id"]
+    try:
+        found = read_object(door.archive, public_id)
+    except NoDocument as cause:
+        raise InexistentItem(str(cause)) from cause
+    filename = request.arguments.get("filename", public_id + found.suffix)
+    return answer_bytes(found.data, found.mime_type, filename=filename, headers=(_HARMLESS,))
