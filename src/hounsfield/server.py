@@ -26,6 +26,7 @@ from hounsfield.config.configuration import Configuration, has_changed, load
 from hounsfield.config.dicomweb import read_dicomweb
 from hounsfield.config.flags import Flags
 from hounsfield.config.system import rest_options
+from hounsfield.config.worklist_settings import read_worklists
 from hounsfield.dicom.dictionary.lookup import Declared, declare
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.main_tags import main_tags
@@ -61,16 +62,20 @@ from hounsfield.net.tls import PROTOCOL_VERSIONS, server_context
 from hounsfield.opening import Opened, opened
 from hounsfield.remote.network import Network
 from hounsfield.rest import extension as rest
+from hounsfield.rest import worklists
 from hounsfield.rest.neighbours import Neighbours
 from hounsfield.scp import extension as scp
 from hounsfield.scp.acceptance import announce, policy
 from hounsfield.scp.measuring import measured
 from hounsfield.scp.storage import storage_service
+from hounsfield.scp.worklist import WORKLIST_FIND, worklist_service
 from hounsfield.settings import Settings
 from hounsfield.store.filesystem import FilesystemArea
 from hounsfield.store.measured import MeasuredArea
 from hounsfield.store.spool import Spool
 from hounsfield.web import assets
+from hounsfield.worklist.entries import FolderWorklist, IndexWorklist
+from hounsfield.worklist.housekeeping import housekeeping
 
 _log = logging.getLogger("hounsfield.generic")
 
@@ -222,7 +227,20 @@ def _join_network(configuration: Configuration, host: Host) -> Network:
         dicom.retrieve_options(configuration, host.engine),
         dicom.submit_commitment(host.engine),
     )
+    _add_worklist(configuration, host)
     return network
+
+
+def _add_worklist(configuration: Configuration, host: Host) -> None:
+    """The modality worklist, if there is one."""
+    settings = read_worklists(configuration)
+    if settings is None:
+        return
+    folder = settings.folder
+    worklist = IndexWorklist(host.archive.database) if folder is None else FolderWorklist(folder)
+    host.services[WORKLIST_FIND] = worklist_service(worklist, settings.options, host.worklist_filters)
+    rest.extend_to_worklist(host, worklists.Desk(worklist, settings.sets_study_uid))
+    host.runs.append(lambda: housekeeping(host.archive, worklist, settings.housekeeping))
 
 
 def _open_dicom(

@@ -19,6 +19,7 @@ _HANDING_ON = (
     "config/system.py",
     "config/dicom.py",
     "config/dicomweb.py",
+    "config/worklist_settings.py",
     "opening.py",
     "server.py",
 )

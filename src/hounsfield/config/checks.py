@@ -15,6 +15,7 @@ from hounsfield.config.options import OPTIONS
 from hounsfield.config.postgres import check_postgres
 from hounsfield.config.refusal import Refusal
 from hounsfield.config.sections import check_dicomweb
+from hounsfield.config.worklists import check_worklists
 from hounsfield.dicom.uids import TRANSFER_SYNTAXES
 
 Check = Callable[[Mapping[str, Json]], Iterator[Refusal]]
@@ -182,6 +183,7 @@ _CHECKS: tuple[Check, ...] = (
     _check_transfer_syntaxes,
     _check_warnings,
     check_modalities,
+    check_worklists,
     check_peers,
     check_postgres,
     check_dicomweb,

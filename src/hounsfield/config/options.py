@@ -4,7 +4,7 @@ from typing import Final
 
 from hounsfield.config.option import Option, Section
 from hounsfield.config.table.database import DATABASE
-from hounsfield.config.table.dicom import ACCEPTED, DICOM_SERVER, DICOM_TLS, LOGS, QUERIES
+from hounsfield.config.table.dicom import ACCEPTED, DICOM_SERVER, DICOM_TLS, LOGS, QUERIES, WORKLISTS
 from hounsfield.config.table.dicomweb import DICOMWEB
 from hounsfield.config.table.general import GENERAL, JOBS, STORAGE, TAGS
 from hounsfield.config.table.network import MODALITIES, PEERS
@@ -21,6 +21,7 @@ SECTIONS: Final[tuple[Section, ...]] = (
     DICOM_SERVER,
     ACCEPTED,
     QUERIES,
+    WORKLISTS,
     DICOM_TLS,
     MODALITIES,
     PEERS,
@@ -41,6 +42,6 @@ PLUGIN_SECTIONS: Final[frozenset[str]] = frozenset(
     AdvancedStorage AmazonS3 Authorization AwsS3Storage AzureBlobStorage ConnectivityChecks DelayedDeletion DicomWeb
     Education Gdcm GoogleCloudStorage Housekeeper Indexer MultitenantDicom MySQL Neuro OHIF Odbc OrthancExplorer2
     PostgreSQL Python PythonScript PythonVerbose STL ServeFolders StoneWebViewer Tcia Transfers VolView
-    WebViewer WholeSlideImaging Worklists
+    WebViewer WholeSlideImaging
     """.split()
 )

@@ -43,6 +43,7 @@ from hounsfield.rest import (
     tools,
     uploads,
     volumes,
+    worklists,
 )
 from hounsfield.rest.door import Door, RestOptions
 from hounsfield.rest.errors import translated
@@ -136,6 +137,11 @@ def extend_to_neighbours(host: Host, neighbours: Neighbours, queries_size: int) 
         *commitment.routes(neighbours),
     ]
     host.routes.extend(replace(route, handler=translated(route.handler)) for route in found)
+
+
+def extend_to_worklist(host: Host, desk: worklists.Desk) -> None:
+    """Add the routes of the modality worklist."""
+    host.routes.extend(replace(route, handler=translated(route.handler)) for route in worklists.routes(desk))
 
 
 def routes(door: Door) -> list[Route]:

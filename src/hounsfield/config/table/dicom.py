@@ -75,8 +75,6 @@ DICOM_SERVER = Section(
             Kind.BOOLEAN,
             False,
             "Answer worklist queries to everybody.",
-            effect=Effect.IGNORED,
-            reason="there are no worklists yet",
         ),
         Option(
             "DicomAlwaysAllowGet",
@@ -190,6 +188,21 @@ QUERIES = Section(
             Kind.COUNT,
             100,
             "Number of storage commitment reports to remember.",
+        ),
+    ),
+)
+
+WORKLISTS = Section(
+    "Modality worklist",
+    (
+        Option(
+            "Worklists",
+            Kind.OBJECT,
+            {},
+            "What is scheduled: `Enable`, and where it is kept, in a folder of `.wl` files (`Directory`) or in the "
+            "index (`SaveInOrthancDatabase`). Further `FilterIssuerAet` (false), `LimitAnswers` (0), "
+            "`SetStudyInstanceUidIfMissing` (true), `DeleteWorklistsOnStableStudy` (true), `DeleteWorklistsDelay` (0 "
+            "hours), `HousekeepingInterval` (60 s), `LogMatchedWorklistIds` (false).",
         ),
     ),
 )
