@@ -92,10 +92,17 @@ ARGUMENTS = {
 HEADERS = {
     "accept": "the format of the answer",
     "content-encoding": "`gzip` for a compressed body",
+    "content-type": "what the body is",
     "if-match": "the revision that is to be replaced",
     "if-none-match": "the revision that the client has",
     "if-range": "send the bytes wanted only of this version, otherwise all",
     "range": "which bytes are wanted",
+    "tus-resumable": "`1.0.0`",
+    "upload-checksum": "an algorithm, and the checksum of the body in Base64",
+    "upload-defer-length": "`1` if the length is not known yet",
+    "upload-length": "of the whole upload, in bytes",
+    "upload-metadata": "keys and values in Base64, separated by commas: `filename` and what you like",
+    "upload-offset": "where the body belongs, in bytes",
 }
 MEMBERS = {
     "Asynchronous": "whether only to submit the job (false)",
@@ -290,6 +297,7 @@ def _chapter(request: str) -> str:
         return "Patients, studies, series and instances"
     return {
         "jobs": "Jobs",
+        "uploads": "Uploads that go on after a cut",
         "tools": "Tools and searches",
         "changes": "Changes and exports",
         "exports": "Changes and exports",

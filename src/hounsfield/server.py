@@ -184,7 +184,12 @@ def make_intake(configuration: Configuration, archive: Archive, settling: Settli
 
 def _host(configuration: Configuration, archive: Archive, intake: Intake, found: Opened) -> Host:
     http = records.http(configuration)
-    uploads = UploadOptions(found.area.spool, http.maximum_archive_member_bytes or 0)
+    uploads = UploadOptions(
+        found.area.spool,
+        http.maximum_archive_member_bytes or 0,
+        # On the disk of the archive, so that a file is renamed into place.
+        records.resumable_uploads(configuration, found.area.spool.folder.parent / "uploads"),
+    )
     filters: list[Filter] = []
     kinds: dict[str, JobKind] = {}
     jobs = records.jobs(configuration)

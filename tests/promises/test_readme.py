@@ -9,6 +9,7 @@ import pytest
 from hounsfield.automation import toolbox
 from hounsfield.config.options import OPTIONS
 from hounsfield.config.table.database import POSTGRES_MEMBERS
+from hounsfield.ingest.receive import Outcome
 
 _ROOT = Path(__file__).parents[2]
 # Of these, the first is made from the options themselves; the others name members of answers and classes too.
@@ -42,6 +43,7 @@ def test_options_that_the_pages_name_exist() -> None:
     functions = set(re.findall(r"\w+", toolbox.SOURCE.decode()))
     known = {
         *OPTIONS,
+        *(outcome.value for outcome in Outcome),
         *members,
         *functions,
         "FailedInstancesCount",

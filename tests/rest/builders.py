@@ -22,14 +22,18 @@ from hounsfield.http.routing import Router
 from hounsfield.index.insertion import find_main_tags_version
 from hounsfield.index.sqlite import SqliteDatabase
 from hounsfield.ingest.receive import Filter, IngestOptions, Intake
+from hounsfield.ingest.resumable import ResumableOptions, ResumableUploads
 from hounsfield.ingest.settling import Settling
 from hounsfield.ingest.upload import UploadOptions
 from hounsfield.jobs.archives import ArchiveMaker
 from hounsfield.jobs.engine import Engine
+from hounsfield.jobs.imports import UPLOAD_IMPORT, Importer
 from hounsfield.jobs.kinds import JobKind
 from hounsfield.jobs.ledger import EngineOptions
+from hounsfield.rest import resumable_uploads
 from hounsfield.rest.door import Door, RestOptions
 from hounsfield.rest.extension import extend
+from hounsfield.rest.resumable_uploads import UploadDesk
 from hounsfield.retrieve.datasets import BytesCache
 from hounsfield.retrieve.packing import transcoder
 from hounsfield.retrieve.volume_cache import VolumeCache
@@ -55,7 +59,8 @@ class Server:
         intake = Intake(self.archive, ingest, version, self.settling, filters=filters)
         kinds: dict[str, JobKind] = {}
         self.engine = Engine(self.archive, kinds, jobs)
-        uploads = UploadOptions(self.area.spool)
+        resumable = ResumableOptions(folder / "files" / ".hounsfield" / "uploads", is_synced=False)
+        uploads = UploadOptions(self.area.spool, resumable=resumable)
         self.host = Host(self.archive, intake, uploads, self.engine, kinds, filters=filters)
         extend(self.host, options)
         cache = BytesCache(options.cached_answers_bytes)
@@ -71,6 +76,9 @@ class Server:
             maker,
             volumes,
         )
+        self.imports = Importer(intake, uploads, ResumableUploads(resumable))
+        self.host.job_kinds[UPLOAD_IMPORT] = self.imports.kind()
+        self.host.routes.extend(resumable_uploads.routes(UploadDesk(self.imports, self.engine)))
         self.engine.start()
         self.dispatcher = Dispatcher(Router(self.host.routes))
 

@@ -22,6 +22,7 @@ from hounsfield.config.remarks import WELL_KNOWN_ACCOUNTS
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.tags import Tag
 from hounsfield.http.auth import AccessOptions
+from hounsfield.ingest.resumable import ResumableOptions
 from hounsfield.ingest.transcoding import TranscodingOptions
 from hounsfield.remote.modality import Modality
 
@@ -258,6 +259,17 @@ def _transcoding(configuration: Configuration) -> TranscodingOptions | None:
         of_uncompressed=configuration.boolean("IngestTranscodingOfUncompressed"),
         of_compressed=configuration.boolean("IngestTranscodingOfCompressed"),
         lossy_quality=configuration.integer("DicomLossyTranscodingQuality"),
+    )
+
+
+def resumable_uploads(configuration: Configuration, folder: Path) -> ResumableOptions:
+    """The limits of uploads that go on after a cut, which are kept in `folder`."""
+    return ResumableOptions(
+        folder,
+        maximum_size=_bytes(configuration, "ResumableUploadMaximumSizeMB") or 0,
+        maximum_count=configuration.integer("ResumableUploadMaximumCount"),
+        expiry_seconds=configuration.integer("ResumableUploadExpiration"),
+        is_synced=configuration.boolean("SyncStorageArea"),
     )
 
 

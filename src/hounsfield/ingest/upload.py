@@ -14,6 +14,7 @@ from typing import IO
 from hounsfield.errors import ArchiveError, BadRequest, Corrupt, StorageFull
 from hounsfield.ingest.instance import Origin
 from hounsfield.ingest.receive import Incoming, Intake, Receipt, receive
+from hounsfield.ingest.resumable import ResumableOptions
 from hounsfield.ingest.zip_reader import MAGICS, Entry, entries, expand
 from hounsfield.store.spool import Spool, SpoolFile
 
@@ -31,10 +32,14 @@ Content = bytes | memoryview | SpoolFile
 
 @dataclass(frozen=True, slots=True)
 class UploadOptions:
-    """`maximum_entry_size` is the limit in bytes of what a gzip or one entry of a ZIP may expand to; 0 for none."""
+    """`maximum_entry_size` is the limit in bytes of what a gzip or one entry of a ZIP may expand to; 0 for none.
+
+    Without `resumable` no upload goes on after a cut.
+    """
 
     spool: Spool
     maximum_entry_size: int = 4096 << 20
+    resumable: ResumableOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,15 @@
 """The door as an extension: all its routes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 from hounsfield.host import Host
 from hounsfield.http.routing import Route
+from hounsfield.ingest.resumable import ResumableOptions, ResumableUploads
 from hounsfield.jobs.archives import ArchiveMaker
+from hounsfield.jobs.imports import UPLOAD_IMPORT, Importer
 from hounsfield.jobs.merge import merge_kind
 from hounsfield.jobs.modify import modification_kind
 from hounsfield.jobs.rewriting import Workshop
@@ -34,6 +39,7 @@ from hounsfield.rest import (
     peers,
     queries,
     reconstruct,
+    resumable_uploads,
     slices,
     split_merge,
     summaries,
@@ -48,6 +54,7 @@ from hounsfield.rest import (
 from hounsfield.rest.door import Door, RestOptions
 from hounsfield.rest.errors import translated
 from hounsfield.rest.neighbours import Neighbours
+from hounsfield.rest.resumable_uploads import UploadDesk
 from hounsfield.retrieve.datasets import BytesCache
 from hounsfield.retrieve.packing import transcoder
 from hounsfield.retrieve.volume_cache import VolumeCache
@@ -123,9 +130,30 @@ def extend(host: Host, options: RestOptions) -> Door:
         host.lifecycle,
     )
     host.routes.extend(routes(door))
+    if host.uploads.resumable is not None and not options.is_read_only:
+        _extend_to_resumable(host, host.uploads.resumable)
     host.routes.extend(conformance.routes(door, host.services))
     host.routes.extend(openapi.routes(host.routes))
     return door
+
+
+def _extend_to_resumable(host: Host, options: ResumableOptions) -> None:
+    """Add uploads that go on after a cut."""
+    uploads = ResumableUploads(options)
+    importer = Importer(host.intake, host.uploads, uploads)
+    host.job_kinds[UPLOAD_IMPORT] = importer.kind()
+    host.runs.append(partial(_running, uploads))
+    found = resumable_uploads.routes(UploadDesk(importer, host.engine))
+    host.routes.extend(replace(route, handler=translated(route.handler)) for route in found)
+
+
+@contextmanager
+def _running(uploads: ResumableUploads) -> Iterator[None]:
+    uploads.start()
+    try:
+        yield
+    finally:
+        uploads.stop()
 
 
 def extend_to_neighbours(host: Host, neighbours: Neighbours, queries_size: int) -> None:

@@ -16,12 +16,16 @@ Buffer = bytes | bytearray | memoryview
 
 
 class SpoolFile:
-    """A file being written in the spool; it disappears at `close` unless somebody took it over."""
+    """A file being written in the spool; it disappears at `close` unless somebody took it over.
 
-    def __init__(self, path: Path) -> None:
+    One that is not new is opened as it is, and goes on at its end.
+    """
+
+    def __init__(self, path: Path, *, is_new: bool = True) -> None:
         self.path = path
-        self.size = 0
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        flags = os.O_CREAT | os.O_EXCL if is_new else os.O_APPEND
+        self._fd = os.open(path, os.O_RDWR | flags | getattr(os, "O_BINARY", 0), 0o600)
+        self.size = os.fstat(self._fd).st_size
         self._map: mmap.mmap | None = None
         self._taken = False
 

@@ -59,6 +59,26 @@ HTTP = Section(
             "Largest file inside an uploaded archive, once decompressed; 0 for no limit.",
             unit="MB",
         ),
+        Option(
+            "ResumableUploadMaximumSizeMB",
+            Kind.COUNT,
+            0,
+            "Largest resumable upload (`/uploads`); 0 for as much as the disk has room for.",
+            unit="MB",
+        ),
+        Option(
+            "ResumableUploadMaximumCount",
+            Kind.COUNT,
+            1000,
+            "Resumable uploads that may be under way, or remembered; 0 for no limit.",
+        ),
+        Option(
+            "ResumableUploadExpiration",
+            Kind.COUNT,
+            86400,
+            "How long a resumable upload is kept to which nothing more comes; 0 for ever.",
+            unit="s",
+        ),
         Option("OrthancExplorerEnabled", Kind.BOOLEAN, True, "Serve the Explorer."),
     ),
 )
