@@ -60,6 +60,7 @@ ARGUMENTS = {
     "overlay-window-center": "of its window",
     "overlay-window-width": "of its window",
     "position": "mm along the axis; the middle if not given",
+    "presentation": "`standard` for the whole pipeline of PS3.3, or the id of a presentation state",
     "quality": "of JPEG, 1 to 100",
     "requested-tags": "further tags to tell of each resource, separated by semicolons",
     "requestedTags": "the old spelling of `requested-tags`",

@@ -117,24 +117,33 @@ def _look_up(values: NDArray[Any], table: LookupTable) -> NDArray[np.float64]:
 
 
 def grey_levels(
-    stored: NDArray[Any], modality: Rescale | LookupTable, voi: Window | LookupTable
+    stored: NDArray[Any],
+    modality: Rescale | LookupTable,
+    voi: Window | LookupTable,
+    *,
+    is_rounded: bool = False,
 ) -> NDArray[np.uint8]:
-    """Map stored values to grey levels, 0 black to 255 white, rounded down; same shape."""
+    """Map stored values to grey levels, 0 black to 255 white; same shape.
+
+    They are rounded down as REST clients expect, or to the nearest if `is_rounded`.
+    """
+    half = 0.5 if is_rounded else 0.0
     if stored.dtype.kind == "f":
-        return _levels(stored, modality, voi)
+        return _levels(stored, modality, voi, half)
     low, high = int(stored.min()), int(stored.max())
     if high - low >= _TABLE_VALUES_MAX or high - low > stored.size:
-        return _levels(stored, modality, voi)
-    table = _levels(np.arange(low, high + 1), modality, voi)
+        return _levels(stored, modality, voi, half)
+    table = _levels(np.arange(low, high + 1), modality, voi, half)
     if low == 0 and stored.dtype.kind == "u":
         return np.asarray(table.take(stored))
     return np.asarray(table.take(np.subtract(stored, low, dtype=np.int64)))
 
 
 def _levels(
-    values: NDArray[Any], modality: Rescale | LookupTable, voi: Window | LookupTable
+    values: NDArray[Any], modality: Rescale | LookupTable, voi: Window | LookupTable, half: float
 ) -> NDArray[np.uint8]:
     with np.errstate(
         over="ignore", invalid="ignore"
     ):  # absurd slopes and pixels that are not numbers become black
-        return np.nan_to_num(voi_levels(modality_values(values, modality), voi)).astype(np.uint8)
+        levels = np.nan_to_num(voi_levels(modality_values(values, modality), voi))
+        return (levels + half).astype(np.uint8)

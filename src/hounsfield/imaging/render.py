@@ -23,6 +23,7 @@ Image = NDArray[Any]
 _BLUR = (1, 4, 6, 4, 1)
 _FLOAT_MAX = 1e300  # so that a range of values is still finite
 _SINGLE_PRECISION_SPAN = 6000
+_SQUARE = 0.02
 _FLAT = 1e-300  # a range that 255 can still be divided by
 
 
@@ -184,6 +185,24 @@ def _fitted(shape: tuple[int, ...], box: Box, limits: Limits) -> tuple[int, int]
     if fitted[0] * fitted[1] > limits.image_pixels:
         raise errors.Unsupported(f"an image of {fitted[1]} columns by {fitted[0]} rows")
     return fitted
+
+
+def resized(image: NDArray[Any], box: Box, limits: Limits, *, aspect: float = 1.0) -> NDArray[Any]:
+    """An image in a box; `aspect` is the height of its pixels by their width, which become square.
+
+    Raises
+    ------
+    Unsupported
+        If the image asked for is larger than `limits` allow.
+    """
+    rows, columns = image.shape[:2]
+    if abs(aspect - 1) > _SQUARE:  # the shorter side of a pixel grows, so that nothing is lost
+        rows, columns = (rows, columns) if aspect < 1 else (round(rows * aspect), columns)
+        columns = round(columns / aspect) if aspect < 1 else columns
+    shape = _fitted((rows, columns), box, limits)
+    if shape[0] * shape[1] > limits.image_pixels and shape != image.shape[:2]:
+        raise errors.Unsupported(f"an image of {shape[1]} columns by {shape[0]} rows")
+    return _resized(image, shape, is_smooth=box.is_smooth)
 
 
 def _resized(image: NDArray[Any], shape: tuple[int, int], *, is_smooth: bool) -> NDArray[Any]:

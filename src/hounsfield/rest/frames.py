@@ -168,7 +168,8 @@ def _wanted(view: View, request: Request) -> ImageRequest:
     quality = _quality(request)
     if view is not View.RENDERED:
         return ImageRequest(view, image_format, quality=quality)
-    return ImageRequest(view, image_format, _window(request), _box(request), quality)
+    presentation = request.arguments.get("presentation", "")
+    return ImageRequest(view, image_format, _window(request), _box(request), quality, presentation)
 
 
 def _quality(request: Request) -> int | None:

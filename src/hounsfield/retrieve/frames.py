@@ -2,7 +2,7 @@
 
 import mmap
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from hounsfield.archive import Archive
@@ -17,14 +17,18 @@ from hounsfield.imaging.jpeg import QUALITY_DEFAULT, encode_jpeg
 from hounsfield.imaging.lut import VoiFunction, Window
 from hounsfield.imaging.matlab import matlab_expression
 from hounsfield.imaging.npy import encode_npy, frame_values
+from hounsfield.imaging.overlays import embedded_overlays
 from hounsfield.imaging.pam import encode_pam
 from hounsfield.imaging.png import encode_png
+from hounsfield.imaging.presentation import present, read_presentation
+from hounsfield.imaging.presentation_state import present_state, read_state
 from hounsfield.imaging.render import AS_IT_IS, Box
 from hounsfield.imaging.webp import encode_webp
 from hounsfield.index.attachments import Attachment
-from hounsfield.retrieve.datasets import read_instance_head
+from hounsfield.retrieve.datasets import read_instance, read_instance_head
 from hounsfield.retrieve.files import find_dicom, plain_file, read_attachment
 
+STANDARD = "standard"
 # Below this, reading is cheaper than mapping and touching the pages one by one.
 _MAPPED_SIZE = 4 << 20
 
@@ -73,6 +77,10 @@ class ImageRequest:
     box: Box = AS_IT_IS
     quality: int | None = None
     """Of JPEG, 90 if None, and of WebP, which loses nothing if None."""
+
+    presentation: str = ""
+    """`standard` for all that PS3.3 says of showing the image, or the public id of a presentation state; only with
+    RENDERED."""
 
 
 PREVIEW_PNG = ImageRequest()
@@ -156,7 +164,11 @@ def frame_picture(archive: Archive, public_id: str, number: int, wanted: ImageRe
     """The image of one frame before it is written, whatever format is wanted. Errors as of `image`."""
     data = file_buffer(archive, find_dicom(archive, public_id))
     head = read_head(data)
-    return _viewed(decode(frames.read_frame(data, head, number)), head, number, wanted)
+    frame = frames.read_frame(data, head, number)
+    pixels = decode(frame)
+    if wanted.view is View.RENDERED and wanted.presentation:
+        return _presented(archive, head, frame, pixels, wanted)
+    return _viewed(pixels, head, number, wanted)
 
 
 def numpy_file(
@@ -193,6 +205,21 @@ def _viewed(pixels: Pixels, head: Head, number: int, wanted: ImageRequest) -> re
         window = _chosen(wanted.window, display, pixels)
         return render.render(pixels, display, window=window, box=wanted.box)
     return _VIEWS[wanted.view](pixels)
+
+
+def _presented(
+    archive: Archive, head: Head, frame: EncodedFrame, pixels: Pixels, wanted: ImageRequest
+) -> render.Image:
+    """A frame by the standard, or by a presentation state."""
+    dataset, number = head.dataset, frame.number
+    own = read_presentation(dataset, pixels.description, number)
+    own = replace(own, overlays=(*own.overlays, *embedded_overlays(dataset, frame)))
+    window = wanted.window
+    voi = 0 if window == OWN_WINDOW else Window(window.center or 0.0, max(window.width or 1.0, 1.0))
+    if wanted.presentation == STANDARD:
+        return present(pixels, own, voi=voi, box=wanted.box)
+    state = read_instance(archive, wanted.presentation, whole=True).dataset
+    return present_state(pixels, read_state(state, dataset, pixels, number, own), voi=voi, box=wanted.box)
 
 
 def _chosen(wanted: WantedWindow, display: Display, pixels: Pixels) -> Window | None:
