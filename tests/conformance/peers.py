@@ -1,6 +1,7 @@
 """Files with known attributes, and pynetdicom as an independent peer."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
@@ -99,6 +100,7 @@ class Receiver:
         self.callers: list[str] = []
         self.associations = 0
         self.statuses: list[int] = []
+        self.delay_seconds = 0.0
         entity = AE(ae_title="RECEIVER")
         for sop_class in sop_classes:
             entity.add_supported_context(sop_class, list(transfer_syntaxes))
@@ -113,6 +115,7 @@ class Receiver:
         self.callers.append(event.assoc.requestor.ae_title)
 
     def _store(self, event: Any) -> int:
+        time.sleep(self.delay_seconds)
         dataset = event.dataset
         dataset.file_meta = event.file_meta
         self.received.append(dataset)
