@@ -54,6 +54,7 @@ class House:
         self.closed = threading.Event()
         self.entered = threading.Event()
         self.may_leave = threading.Event()
+        self.visits: list[str] = []
         application = Application(
             Dispatcher(Router(self.routes())), options, FolderSpool(self.spool), filters
         )
@@ -86,6 +87,8 @@ class House:
             Route("GET", "/broken", lambda _: answer_bytes(self.breaking(), "application/zip")),
             Route("GET", "/broken-first", lambda _: answer_bytes(self.breaking_first(), "application/zip")),
             Route("GET", "/wait", self.wait),
+            Route("GET", "/visit", self.visit),
+            Route("POST", "/visit", self.visit),
             Route("GET", "/split", lambda _: Response(200, ((b"x-evil", b"a\r\nb: c"),)), is_inline=True),
         ]
 
@@ -109,6 +112,10 @@ class House:
         self.entered.set()
         assert self.may_leave.wait(10)
         return answer_text("waited")
+
+    def visit(self, request: Request) -> Response:
+        self.visits.append(request.method)
+        return answer_text("visited")
 
     def connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(HOST, self.port, timeout=10)
@@ -494,6 +501,25 @@ def test_stopping_waits_for_what_is_in_progress(build: Build) -> None:
     assert answers == [b"waited"]
     with pytest.raises(OSError, match="refused"):
         house.connect().connect()
+
+
+def test_what_nobody_waits_for_any_more_is_not_done(build: Build) -> None:
+    """One thread is busy; of those who wait for it two hang up, and what changes nothing is left out."""
+    house = build(replace(OPTIONS, threads=1))
+    first = threading.Thread(target=house.ask, args=("GET", "/wait"))
+    first.start()
+    assert house.entered.wait(10)
+    for head in (b"GET /visit HTTP/1.1\r\nHost: x\r\n\r\n", b"POST /visit HTTP/1.1\r\nHost: x\r\n\r\n"):
+        with socket.create_connection((HOST, house.port), timeout=10) as gone:
+            gone.sendall(head)
+            house.ask("GET", "/system")  # Answered by the event loop, which has then read the other one too.
+    for _ in range(2):
+        house.ask("GET", "/system")  # And has seen them leave.
+    house.may_leave.set()
+    first.join(10)
+    until(lambda: "POST" in house.visits)
+    assert house.ask("GET", "/visit")[1] == b"visited"
+    assert house.visits == ["POST", "GET"]
 
 
 def test_stopping_closes_idle_connections_at_once(build: Build) -> None:

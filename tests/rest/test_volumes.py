@@ -163,9 +163,15 @@ def test_an_oblique_plane_of_its_own_size(server: Server) -> None:
 
 def test_a_normal_is_enough(server: Server) -> None:
     public_id = send(server, ball())
-    facts = server.get(f"/series/{public_id}/mpr?origin=16,16,20&normal=0,1,0", accept="application/json")
-    assert facts["Row"] == [1, 0, 0]
-    assert facts["Column"] == [0, 0, -1]
+    for normal, row, column in (
+        ("0,0,1", [1, 0, 0], [0, 1, 0]),
+        ("0,1,0", [1, 0, 0], [0, 0, -1]),
+        ("1,0,0", [0, 1, 0], [0, 0, -1]),
+    ):
+        for sign in ("", "-"):  # Either way the picture is upright.
+            target = f"/series/{public_id}/mpr?origin=16,16,20&normal={normal.replace('1', sign + '1')}"
+            facts = server.get(target, accept="application/json")
+            assert (facts["Row"], facts["Column"]) == (row, column)
 
 
 def test_slabs_are_projected(server: Server) -> None:

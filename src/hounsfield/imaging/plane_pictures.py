@@ -107,13 +107,18 @@ def _directions(view: PlaneView) -> tuple[Vector, Vector] | None:
 
 
 def _upright(normal: Vector) -> tuple[Vector, Vector]:
-    """Directions for a plane with this normal: the patient's left on the right side, or else the back."""
+    """Directions for a plane with this normal, whichever way it points.
+
+    The patient's left is on the right side, or else the back; the front or the head is at the top.
+    """
     for towards in (_LEFT, _BACK):
         along = dot(towards, normal)
         row = unit(tuple(each - along * n for each, n in zip(towards, normal, strict=True)))
         # A direction that nearly is the normal would make the picture turn wildly.
         if row is not None and abs(along) < 0.8:
-            return row, cross(normal, row)
+            column = cross(normal, row)
+            is_upright = column[1] >= column[2]  # to the back more than to the head
+            return row, column if is_upright else (-column[0], -column[1], -column[2])
     raise errors.BadRequest("the normal of a plane must have a direction")
 
 
