@@ -67,6 +67,7 @@ from hounsfield.rest.neighbours import Neighbours
 from hounsfield.scp import extension as scp
 from hounsfield.scp.acceptance import announce, policy
 from hounsfield.scp.measuring import measured
+from hounsfield.scp.performed import PERFORMED_STEP, performed_service
 from hounsfield.scp.storage import storage_service
 from hounsfield.scp.worklist import WORKLIST_FIND, worklist_service
 from hounsfield.settings import Settings
@@ -75,7 +76,8 @@ from hounsfield.store.measured import MeasuredArea
 from hounsfield.store.spool import Spool
 from hounsfield.web import assets
 from hounsfield.worklist.entries import FolderWorklist, IndexWorklist
-from hounsfield.worklist.housekeeping import housekeeping
+from hounsfield.worklist.housekeeping import delete_scheduled, housekeeping
+from hounsfield.worklist.performed import COMPLETED, PerformedStep, PerformedSteps
 
 _log = logging.getLogger("hounsfield.generic")
 
@@ -246,6 +248,14 @@ def _add_worklist(configuration: Configuration, host: Host) -> None:
     host.services[WORKLIST_FIND] = worklist_service(worklist, settings.options, host.worklist_filters)
     rest.extend_to_worklist(host, worklists.Desk(worklist, settings.sets_study_uid))
     host.runs.append(lambda: housekeeping(host.archive, worklist, settings.housekeeping))
+    steps = PerformedSteps(host.archive.database)
+
+    def changed(step: PerformedStep) -> None:
+        if settings.deletes_completed and step.status == COMPLETED:
+            delete_scheduled(worklist, step)
+
+    host.services[PERFORMED_STEP] = performed_service(steps, settings.options.default_encoding, changed)
+    rest.extend_to_performed(host, steps)
 
 
 def _open_dicom(

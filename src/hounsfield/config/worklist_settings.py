@@ -14,6 +14,7 @@ class WorklistSettings:
 
     folder: Path | None
     sets_study_uid: bool
+    deletes_completed: bool
     options: WorklistOptions
     housekeeping: HousekeepingOptions
 
@@ -37,6 +38,7 @@ def read_worklists(configuration: Configuration) -> WorklistSettings | None:
         if isinstance(folder, str) and folder
         else None,
         sets_study_uid=boolean("SetStudyInstanceUidIfMissing", default=True),
+        deletes_completed=boolean("DeleteWorklistsOnCompletedStep", default=False),
         options=WorklistOptions(
             default_encoding=configuration.text("DefaultEncoding"),
             is_name_case_sensitive=configuration.boolean("CaseSensitivePN"),

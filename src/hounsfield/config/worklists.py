@@ -39,5 +39,6 @@ _KINDS: dict[str, type] = {
     "HousekeepingInterval": int,
     "DeleteWorklistsDelay": int,
     "LogMatchedWorklistIds": bool,
+    "DeleteWorklistsOnCompletedStep": bool,
 }
 _WORDS: dict[type, str] = {bool: "a Boolean (true or false)", int: "a positive integer", str: "a string"}

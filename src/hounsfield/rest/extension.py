@@ -37,6 +37,7 @@ from hounsfield.rest import (
     modules,
     openapi,
     peers,
+    performed,
     queries,
     reconstruct,
     resumable_uploads,
@@ -58,6 +59,7 @@ from hounsfield.rest.resumable_uploads import UploadDesk
 from hounsfield.retrieve.datasets import BytesCache
 from hounsfield.retrieve.packing import transcoder
 from hounsfield.retrieve.volume_cache import VolumeCache
+from hounsfield.worklist.performed import PerformedSteps
 
 _MODULES = (
     system,
@@ -170,6 +172,12 @@ def extend_to_neighbours(host: Host, neighbours: Neighbours, queries_size: int) 
 def extend_to_worklist(host: Host, desk: worklists.Desk) -> None:
     """Add the routes of the modality worklist."""
     host.routes.extend(replace(route, handler=translated(route.handler)) for route in worklists.routes(desk))
+
+
+def extend_to_performed(host: Host, steps: PerformedSteps) -> None:
+    """Add the routes of performed procedure steps."""
+    found = performed.routes(host.archive.database, steps)
+    host.routes.extend(replace(route, handler=translated(route.handler)) for route in found)
 
 
 def routes(door: Door) -> list[Route]:

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,6 +16,7 @@ from hounsfield.index.find import find
 from hounsfield.index.query import Constraint, Match, Query
 from hounsfield.index.resources import load
 from hounsfield.worklist.entries import Entry, Worklist, age_seconds
+from hounsfield.worklist.performed import PerformedStep, belongs_to
 
 _log = logging.getLogger("hounsfield.dicom")
 
@@ -63,6 +64,14 @@ def _is_done(archive: Archive, entry: Entry) -> bool:
     )
     with archive.database.read() as tx:
         return any(study.is_stable for study in load(tx, Level.STUDY, find(tx, query), ()))
+
+
+def delete_scheduled(worklist: Worklist, step: PerformedStep) -> None:
+    """Delete what was scheduled as a step that was performed."""
+    for entry in worklist.entries():
+        if belongs_to(step, entry.keys):
+            with suppress(NotFound):
+                worklist.delete(entry.id)
 
 
 @contextmanager

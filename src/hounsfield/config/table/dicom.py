@@ -202,7 +202,8 @@ WORKLISTS = Section(
             "What is scheduled: `Enable`, and where it is kept, in a folder of `.wl` files (`Directory`) or in the "
             "index (`SaveInOrthancDatabase`). Further `FilterIssuerAet` (false), `LimitAnswers` (0), "
             "`SetStudyInstanceUidIfMissing` (true), `DeleteWorklistsOnStableStudy` (true), `DeleteWorklistsDelay` (0 "
-            "hours), `HousekeepingInterval` (60 s), `LogMatchedWorklistIds` (false).",
+            "hours), `HousekeepingInterval` (60 s), `LogMatchedWorklistIds` (false), "
+            "`DeleteWorklistsOnCompletedStep` (false). Performed procedure steps (MPPS) are taken then too.",
         ),
     ),
 )
