@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tests.databases import chosen_database
+
 from hounsfield.archive import Archive
 from hounsfield.errors import BadRequest
 from hounsfield.events import Event, EventBus
 from hounsfield.index.jobs import JobRow, JobState
-from hounsfield.index.sqlite import SqliteDatabase
 from hounsfield.jobs.engine import Engine
 from hounsfield.jobs.kinds import JobKind, JobOutput, JobRun, TryAgain
 from hounsfield.jobs.ledger import EngineOptions
@@ -107,7 +108,7 @@ class Bench:
 def open_bench(folder: Path) -> Bench:
     spool = FolderSpool(folder / "spool")
     spool.folder.mkdir()
-    archive = Archive(SqliteDatabase(folder / "index.db"), MemoryArea(), EventBus())
+    archive = Archive(chosen_database(folder), MemoryArea(), EventBus())
     bench = Bench(folder, archive, spool)
     archive.events.subscribe(bench.events.append)
     for name, run in {

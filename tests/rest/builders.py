@@ -9,6 +9,7 @@ import orjson
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
+from tests.databases import chosen_database
 
 from hounsfield.archive import Archive
 from hounsfield.dicom.identifiers import Identifiers, PublicId
@@ -20,7 +21,6 @@ from hounsfield.http.dispatch import Dispatcher, dispatch
 from hounsfield.http.messages import Request, Response
 from hounsfield.http.routing import Router
 from hounsfield.index.insertion import find_main_tags_version
-from hounsfield.index.sqlite import SqliteDatabase
 from hounsfield.ingest.receive import Filter, IngestOptions, Intake
 from hounsfield.ingest.resumable import ResumableOptions, ResumableUploads
 from hounsfield.ingest.settling import Settling
@@ -47,7 +47,7 @@ class Server:
         self, folder: Path, options: RestOptions, ingest: IngestOptions, jobs: EngineOptions | None = None
     ) -> None:
         folder.mkdir(exist_ok=True)
-        self.database = SqliteDatabase(folder / "index.db")
+        self.database = chosen_database(folder)
         self.area = FilesystemArea(folder / "files", sync=False)
         self.archive = Archive(self.database, self.area, EventBus())
         self.settling = Settling(self.archive)

@@ -149,7 +149,12 @@ class Engine:
             with self._changed:
                 generation = self._generation
                 known = self._recent.get(job_id) if self.options.history else None
-            row = known or self.get(job_id)
+            try:
+                row = known or self.get(job_id)
+            except NotFound:
+                if not self.options.history or not self._is_about_to_end(job_id, generation):
+                    raise
+                continue
             if is_finished(row):
                 return row
             if row.state is JobState.PENDING and threading.current_thread() in self._threads:
@@ -160,6 +165,13 @@ class Engine:
                     raise Cancelled("The server is stopping")
                 if self._generation == generation:
                     self._changed.wait(_POLL_SECONDS if self.options.is_shared else None)
+
+    def _is_about_to_end(self, job_id: str, generation: int) -> bool:
+        """Whether a job that fell out of the history is about to be remembered, or was just now; waits for it."""
+        with self._changed:
+            if job_id in self._active and self._generation == generation:
+                self._changed.wait(_POLL_SECONDS)
+            return job_id in self._active or job_id in self._recent
 
     def get(self, job_id: str) -> JobRow:
         """A job as it is now.
