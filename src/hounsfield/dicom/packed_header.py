@@ -88,6 +88,11 @@ def _header_size(place: RawPlace, encoding: Encoding) -> int:
     return 12 if encoding.is_explicit and place[0] in _LONG else 8
 
 
+def has_omitted(data: bytes) -> bool:
+    """Whether values were left out of what `pack_header` wrote."""
+    return len(data) < _PREFIX.size or _PREFIX.unpack_from(data)[4] > 0
+
+
 def unpack_header(data: bytes, default_encoding: str = "Latin1") -> Header:
     """What `pack_header` wrote.
 

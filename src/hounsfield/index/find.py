@@ -4,6 +4,7 @@ SQL gives the candidates by the columns that are indexed; true values decide (`c
 read in the headers, page by page, and where the index has no header in the file, by whoever knows files.
 """
 
+import heapq
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -11,10 +12,11 @@ from itertools import islice
 import orjson
 
 from hounsfield.dicom.dataset import Dataset
+from hounsfield.dicom.dictionary.lookup import vr as lookup_vr
 from hounsfield.dicom.identifiers import PublicId
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.main_tags import DEFAULT_MAIN_TAGS, MainTags, normalize
-from hounsfield.dicom.packed_header import unpack_header
+from hounsfield.dicom.packed_header import has_omitted, unpack_header
 from hounsfield.dicom.tags import Tag, format_tag
 from hounsfield.index.conditions import (
     COLUMNS,
@@ -42,6 +44,8 @@ from hounsfield.index.resources import PARENT_COLUMN
 
 FEW = 16
 _FIRST_PAGE = 32
+_PLAIN_VRS = frozenset(("AE", "AS", "CS", "DS", "IS", "UI"))
+"""Those of the default repertoire, compared as they are written. PS3.5 6.2."""
 _IDENTIFIERS: frozenset[Tag] = frozenset((0x00100020, 0x00080050, 0x0020000D, 0x0020000E, 0x00080018))
 
 
@@ -154,7 +158,10 @@ def _candidates(tx: Transaction, query: Query, plan: Plan) -> Iterator[_Candidat
     if is_sorted:
         return (_Candidate(row[0], bytes(row[1])) for row in passing)
     # Sorting keys here costs less than sorting wide rows there.
-    return iter([_Candidate(row, key) for key, row in sorted((bytes(row[1]), row[0]) for row in passing)])
+    keys = ((bytes(row[1]), row[0]) for row in passing)
+    is_cut = query.limit and not (plan.below or plan.on_headers)
+    chosen = heapq.nsmallest(query.since + query.limit, keys) if is_cut else sorted(keys)
+    return (_Candidate(row, key) for key, row in chosen)
 
 
 def _where(plan: Plan) -> str:
@@ -212,6 +219,7 @@ def _with_header(
 ) -> Iterator[list[_Candidate]]:
     """Those of which one instance has a header that satisfies some constraints."""
     checks = [checker(constraint) for constraint in constraints]
+    needles = [found for constraint in constraints if (found := _needles(constraint))]
     wanted = frozenset(constraint.tag for constraint in constraints)
     references: dict[int, bytes] = {}
     table = TABLES[level]
@@ -228,6 +236,8 @@ def _with_header(
             dataset = None
             if data is not None:
                 packed = decompress_header(data, references.get(reference, b""))
+                if needles and not _may_hold(packed, needles):
+                    continue
                 header = unpack_header(packed, access.default_encoding)
                 dataset = header.dataset if header.has_all(wanted) else None
             if dataset is None:
@@ -235,6 +245,24 @@ def _with_header(
             if dataset is not None and all(check(dataset) for check in checks):
                 having.add(row)
         yield [candidate for candidate in page if candidate.row in having]
+
+
+def _needles(constraint: Constraint) -> tuple[bytes, ...]:
+    """Bytes of which a header that satisfies a constraint has one, whatever its character set; none if not known."""
+    if constraint.match not in (Match.EXACT, Match.LIST) or not all(
+        value and value.isascii() for value in constraint.values
+    ):
+        return ()
+    vr = constraint.vr or lookup_vr(constraint.tag)
+    return tuple(value.upper().encode() for value in constraint.values) if vr in _PLAIN_VRS else ()
+
+
+def _may_hold(packed: bytes, needles: Sequence[tuple[bytes, ...]]) -> bool:
+    """Whether a header has all that it must; what was left out of it may hold anything."""
+    if has_omitted(packed):
+        return True
+    upper = packed.upper()
+    return all(any(needle in upper for needle in each) for each in needles)
 
 
 def _order(tx: Transaction, order: Order, level: Level, plan: Plan) -> str:

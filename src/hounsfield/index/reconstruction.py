@@ -10,6 +10,7 @@ from hounsfield.dicom.main_tags import normalize
 from hounsfield.index.database import Transaction
 from hounsfield.index.insertion import NewInstance
 from hounsfield.index.keys import to_key
+from hounsfield.index.moments import date_of
 
 
 def rebuild(tx: Transaction, new: NewInstance, levels: Collection[Level]) -> None:
@@ -29,7 +30,7 @@ def rebuild(tx: Transaction, new: NewInstance, levels: Collection[Level]) -> Non
     patient_keys = (
         normalize(patient_tags.get("0010,0020", "")),
         normalize(patient_tags.get("0010,0010", "")),
-        patient_tags.get("0010,0030", ""),
+        date_of(patient_tags.get("0010,0030", "")),
     )
     if Level.PATIENT in levels:
         tx.run(
@@ -53,7 +54,7 @@ def rebuild(tx: Transaction, new: NewInstance, levels: Collection[Level]) -> Non
             *patient_keys,
             normalize(study_tags.get("0008,0050", "")),
             normalize(study_tags.get("0008,1030", "")),
-            study_tags.get("0008,0020", ""),
+            date_of(study_tags.get("0008,0020", "")),
             to_key(new.public_ids[Level.STUDY]),
         )
     if Level.SERIES in levels:

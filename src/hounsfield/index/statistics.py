@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from hounsfield.dicom.levels import Level
 from hounsfield.index.database import Transaction
-from hounsfield.index.keys import to_key
 from hounsfield.index.pending import TABLES
-from hounsfield.index.resources import PARENT_COLUMN
+from hounsfield.index.resources import below, find_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,32 +41,23 @@ def totals(tx: Transaction) -> Totals:
 
 def resource_statistics(tx: Transaction, level: Level, public_id: str) -> ResourceStatistics:
     """Of a resource; zeros if there is none."""
-    rows: dict[Level, list[int]] = {
-        level: [
-            row[0]
-            for row in tx.rows(f"SELECT id FROM {TABLES[level]} WHERE public_id = ?", to_key(public_id))
-        ]
-    }
-    sums = [0, 0, 0, 0]
-    for below in range(level, Level.INSTANCE + 1):
-        here = Level(below)
+    row = find_row(tx, level, public_id)
+    if row is None:
+        return ResourceStatistics(*(0,) * 7)
+    counts, sums = {}, [0, 0, 0, 0]
+    for here in Level:
+        if here < level:
+            continue
+        among = f"SELECT id FROM {TABLES[here]} WHERE {below(level, here)}"
         if here > level:
-            rows[here] = [
-                row[0]
-                for parent in rows[Level(here - 1)]
-                for row in tx.rows(f"SELECT id FROM {TABLES[here]} WHERE {PARENT_COLUMN[here]} = ?", parent)
-            ]
-        for resource in rows[here]:
-            found = tx.row(
-                "SELECT CAST(SUM(size) AS BIGINT), CAST(SUM(stored_size) AS BIGINT),"
-                " CAST(SUM(CASE WHEN type = 1 THEN size END) AS BIGINT),"
-                " CAST(SUM(CASE WHEN type = 1 THEN stored_size END) AS BIGINT)"
-                " FROM attachments WHERE level = ? AND resource = ?",
-                int(here),
-                resource,
-            )
-            sums = [total + (value or 0) for total, value in zip(sums, found or (), strict=True)]
-    counts = [
-        len(rows.get(here, ())) if here > level else 0 for here in (Level.STUDY, Level.SERIES, Level.INSTANCE)
-    ]
-    return ResourceStatistics(*counts, *sums)
+            (counts[here],) = tx.row(f"SELECT COUNT(*) FROM ({among}) found", row) or (0,)
+        found = tx.row(
+            "SELECT CAST(SUM(size) AS BIGINT), CAST(SUM(stored_size) AS BIGINT),"
+            " CAST(SUM(CASE WHEN type = 1 THEN size END) AS BIGINT),"
+            " CAST(SUM(CASE WHEN type = 1 THEN stored_size END) AS BIGINT)"
+            f" FROM attachments WHERE level = {int(here)} AND resource IN ({among})",
+            row,
+        )
+        sums = [total + (value or 0) for total, value in zip(sums, found or (), strict=True)]
+    lower = (Level.STUDY, Level.SERIES, Level.INSTANCE)
+    return ResourceStatistics(*(counts.get(each, 0) for each in lower), *sums)

@@ -8,13 +8,13 @@ from hounsfield.dicom import json
 from hounsfield.dicom.dataset import Dataset
 from hounsfield.dicom.identifiers import PublicId
 from hounsfield.dicom.levels import Level
-from hounsfield.errors import NotFound
 from hounsfield.http.messages import Request, Response, answer_json
 from hounsfield.http.routing import Route
+from hounsfield.index.paging import pages
 from hounsfield.index.resources import children
 from hounsfield.rest.door import Door
 from hounsfield.rest.formats import TagFormat, convert_full, format_of, ignored_lengths, write_dataset
-from hounsfield.retrieve.datasets import read_instance
+from hounsfield.retrieve.headers import read_headers
 
 
 def routes(door: Door) -> list[Route]:
@@ -60,9 +60,8 @@ def _datasets(door: Door, level: Level, public_id: str) -> Iterator[tuple[Public
     """The header of each instance below a resource; those deleted meanwhile are passed over."""
     with door.archive.database.read() as tx:
         instances = children(tx, level, public_id, Level.INSTANCE)
-    for instance in instances:
-        try:
-            head = read_instance(door.archive, instance, default_encoding=door.options.default_encoding)
-        except NotFound:
-            continue
-        yield instance, head.dataset
+    for page in pages(instances):
+        with door.archive.database.read() as tx:
+            encoding = door.options.default_encoding
+            found = list(read_headers(door.archive, tx, Level.INSTANCE, page, default_encoding=encoding))
+        yield from found

@@ -78,15 +78,18 @@ def bulk_content(door: Door, request: Request) -> Response:
         raise BadFileFormat("Boolean value expected in field: Metadata")
     wanted = parse_level(body["Level"]) if "Level" in body else None
     expansion = Expansion(format_of_body(body, TagFormat.HUMAN), has_metadata=has_metadata)
-    objects: list[dict[str, Any]] = []
-    seen: set[str] = set()
     with door.archive.database.read() as tx:
-        for name in names:
-            for level, public_id in _at_level(tx, name, wanted):
-                if wanted is None or public_id not in seen:
-                    seen.add(public_id)
-                    objects += expand(door, tx, level, [public_id], expansion)
-    return answer_json(objects)
+        chosen = [target for name in names for target in _at_level(tx, name, wanted)]
+        if wanted is not None:
+            chosen = list(dict.fromkeys(chosen))
+        objects = {
+            (level, found["ID"]): found
+            for level in Level
+            for found in expand(
+                door, tx, level, [each for upper, each in chosen if upper == level], expansion
+            )
+        }
+    return answer_json([objects[target] for target in chosen if target in objects])
 
 
 def _at_level(tx: Transaction, name: str, wanted: Level | None) -> list[tuple[Level, PublicId]]:
