@@ -8,7 +8,9 @@ import pydicom
 import pytest
 from tests.rest.builders import Builder, Server, ids, real_file, slice_file
 
+from hounsfield.http.messages import FileBody
 from hounsfield.ingest.receive import IngestOptions, Overwrite
+from hounsfield.jobs.rewriting import LARGE
 from hounsfield.rest.door import RestOptions
 from hounsfield.retrieve.files import read_file
 
@@ -79,6 +81,20 @@ def test_an_instance_is_answered_anonymized_with_a_number(server: Server) -> Non
     assert len(first.PatientID) == 36
     assert first.PixelData == second.PixelData == _file(server, instance).PixelData
     assert "DOE" not in str(first)
+
+
+def test_a_large_instance_is_answered_in_pieces(server: Server) -> None:
+    pixels = bytes(range(256)) * (LARGE // 256) + b"end."
+    file = slice_file(NumberOfFrames=len(pixels) // 8, PixelData=pixels)
+    instance = server.post("/instances", file)["ID"]
+    response = server.ask("POST", f"/instances/{instance}/modify", b'{"Replace": {"PatientName": "New"}}')
+    assert not isinstance(response.body, (bytes, FileBody))
+    modified = pydicom.dcmread(BytesIO(b"".join(response.body)))
+    assert modified.PatientName == "New"
+    assert modified.PixelData == pixels
+    study = server.post(f"/studies/{ids()[1]}/modify", {"Replace": {"PatientName": "New"}})["ID"]
+    (made,) = _files(server, "studies", study)
+    assert made.PixelData == pixels
 
 
 @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.70"])

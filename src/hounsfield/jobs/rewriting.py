@@ -45,7 +45,9 @@ Unsupported
 """
 
 PublicIds = tuple[PublicId, PublicId, PublicId, PublicId]
-_LARGE = 16 << 20  # Bytes from which files are mapped.
+LARGE = 16 << 20
+"""Bytes from which files are mapped rather than read."""
+
 _SMALLEST_SCRATCH = 1 << 20
 _DELETED_AT_ONCE = 50
 
@@ -74,7 +76,9 @@ class Made:
 
 @contextmanager
 def read_original(archive: Archive, public_id: str) -> Iterator[Buffer]:
-    """The file of an instance, for the length of a block; a large one is mapped rather than read.
+    """The file of an instance, for the length of a block.
+
+    One of `LARGE` bytes or more is mapped, and stays valid as long as there are views of it.
 
     Raises
     ------
@@ -85,7 +89,7 @@ def read_original(archive: Archive, public_id: str) -> Iterator[Buffer]:
     plain = plain_file(archive, attachment)
     if plain is None:
         yield read_attachment(archive, attachment)
-    elif plain.size < _LARGE:
+    elif plain.size < LARGE:
         # Taking memory for each file anew takes longer than reading it.
         view = memoryview(_scratch(plain.size))[: plain.size]
         _read_into(plain, view)

@@ -1,6 +1,6 @@
 """Modification and anonymization of resources of every level, one at a time or many."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from hounsfield.deid.request import read_anonymization, read_modification
 from hounsfield.deid.uid_map import UidMap, new_key
 from hounsfield.dicom.identifiers import identify
 from hounsfield.dicom.levels import Level
-from hounsfield.dicom.rewriting import read_for_change, write_changed
+from hounsfield.dicom.rewriting import ChangedFile, read_for_change, write_changed
 from hounsfield.dicom.uids import TRANSFER_SYNTAXES
 from hounsfield.errors import BadRequest, NotFound
 from hounsfield.http.errors import BadFileFormat, ParameterOutOfRange, ReadOnly
@@ -26,13 +26,14 @@ from hounsfield.ingest.receive import Overwrite
 from hounsfield.jobs import modify
 from hounsfield.jobs.modify import Task, instances_of, is_in_place, labels_around
 from hounsfield.jobs.patient_consistency import check_patient
-from hounsfield.jobs.rewriting import read_original
+from hounsfield.jobs.rewriting import LARGE, read_original
 from hounsfield.rest.door import ORTHANC_VERSION, Door
 from hounsfield.rest.find import parse_level
 from hounsfield.rest.job_options import answer_job, read_job_options
 
 _PRODUCT = f"Orthanc {ORTHANC_VERSION}"
 _DICOM = "application/dicom"
+_PIECE = 1 << 20
 
 
 def routes(door: Door) -> list[Route]:
@@ -119,10 +120,21 @@ def _answer_file(door: Door, public_id: str, plan: Plan) -> Response:
     with read_original(door.archive, public_id) as original:
         head, dataset = read_for_change(original, default_encoding=door.options.default_encoding)
         apply(plan, dataset, identify(head.dataset))
-        file = write_changed(head, dataset).to_bytes()
+        changed = write_changed(head, dataset)
+        if not wish.transcode and len(original) >= LARGE:
+            return answer_bytes(_pieces(changed), _DICOM)
+        file = changed.to_bytes()
     if wish.transcode:
-        file = transcode(file, wish.transcode, lossy_quality=wish.lossy_quality or door.options.lossy_quality)
+        quality = wish.lossy_quality or door.options.lossy_quality
+        file = transcode(file, wish.transcode, lossy_quality=quality)
     return answer_bytes(file, _DICOM)
+
+
+def _pieces(changed: ChangedFile) -> Iterator[bytes]:
+    """A large file, which lies in views of a mapped one, piece by piece."""
+    for part in (changed.start, *changed.rest):
+        for start in range(0, len(part), _PIECE):
+            yield bytes(part[start : start + _PIECE])
 
 
 def _new_uids() -> UidMap:
