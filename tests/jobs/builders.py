@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tests.databases import chosen_database
+from tests.databases import Open
 
 from hounsfield.archive import Archive
 from hounsfield.errors import BadRequest
 from hounsfield.events import Event, EventBus
+from hounsfield.index.database import Database
 from hounsfield.index.jobs import JobRow, JobState
 from hounsfield.jobs.engine import Engine
 from hounsfield.jobs.kinds import JobKind, JobOutput, JobRun, TryAgain
@@ -42,6 +43,13 @@ class Bench:
     events: list[Event] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
     reached: threading.Event = field(default_factory=threading.Event)
+
+    def neighbour(self, database: Database, options: EngineOptions) -> Engine:
+        """An engine of another server on the same index."""
+        engine = Engine(Archive(database, MemoryArea(), EventBus()), self.kinds, options)
+        engine.start()
+        self.engines.append(engine)
+        return engine
 
     def start(self, options: EngineOptions | None = None, *, is_reloading: bool = True) -> Engine:
         engine = Engine(self.archive, self.kinds, options)
@@ -105,10 +113,10 @@ class Bench:
         yield
 
 
-def open_bench(folder: Path) -> Bench:
+def open_bench(folder: Path, open_index: Open) -> Bench:
     spool = FolderSpool(folder / "spool")
     spool.folder.mkdir()
-    archive = Archive(chosen_database(folder), MemoryArea(), EventBus())
+    archive = Archive(open_index(), MemoryArea(), EventBus())
     bench = Bench(folder, archive, spool)
     archive.events.subscribe(bench.events.append)
     for name, run in {

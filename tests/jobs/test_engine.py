@@ -252,7 +252,7 @@ def test_a_stop_leaves_running_jobs_for_the_next_start(bench: Bench) -> None:
 
 
 def test_a_job_goes_on_after_a_crash_from_what_was_saved(bench: Bench) -> None:
-    first = bench.start()
+    first = bench.start(ONE)
     job_id = first.submit("Wait", {})
     bench.reached.wait(10)
     bench.reached.clear()

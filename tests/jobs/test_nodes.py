@@ -1,9 +1,14 @@
 """Jobs on several nodes that share an index."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
-from tests.jobs.builders import Bench, is_in, shared, state, until
+from tests.jobs.builders import Bench, is_in, open_bench, shared, state, until
+from tests.postgres import shared_server
 
 from hounsfield.index.jobs import JobState
+from hounsfield.index.postgres import PostgresDatabase
 from hounsfield.jobs import ledger
 
 
@@ -44,8 +49,28 @@ def test_a_job_of_a_dead_node_is_taken_over(bench: Bench, monkeypatch: pytest.Mo
 def test_a_node_that_lives_keeps_its_job_beyond_one_lease(bench: Bench) -> None:
     first, second = bench.start(shared(3.0)), bench.start(shared(3.0))
     job_id = first.submit("Wait", {"name": "run"})
+    bench.reached.wait(10)
     before = first.get(job_id).lease_ns
     until(lambda: second.get(job_id).lease_ns > before + 2_000_000_000)
     assert bench.done == ["run"]
     bench.gate.set()
     assert second.wait(job_id).state is JobState.SUCCESS
+
+
+def test_servers_with_connections_of_their_own_share_the_work(tmp_path: Path) -> None:
+    options = shared_server().new_schema()
+    bench = open_bench(tmp_path, lambda: PostgresDatabase(replace(options, node="one")))
+    other = PostgresDatabase(replace(options, node="two"))
+    try:
+        first, second = bench.start(shared(30)), bench.neighbour(other, shared(30))
+        both = [first.submit("Wait", {"name": "x"}), first.submit("Wait", {"name": "x"})]
+        until(lambda: bench.done.count("x") == 2)  # Each runs one at a time: the other one has the second.
+        assert second.cancel(both[0])
+        assert second.cancel(both[1])
+        assert {first.wait(job_id).error_code for job_id in both} == {37}
+    finally:
+        bench.gate.set()
+        for engine in bench.engines:
+            engine.stop()
+        other.close()
+        bench.close()

@@ -22,6 +22,8 @@ class JobState(Enum):
     RETRY = "Retry"
 
 
+TOPIC = "jobs"
+"""What is told to all servers when a job may be taken, has ended, or is wanted to do something."""
 UNFINISHED = (JobState.PENDING, JobState.RUNNING, JobState.PAUSED, JobState.RETRY)
 FINISHED = (JobState.SUCCESS, JobState.FAILURE)
 
@@ -64,6 +66,7 @@ _INSERT = f"INSERT INTO jobs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * le
 def add_job(tx: Transaction, job: JobRow) -> None:
     """Add a job."""
     values = (value.value if isinstance(value, JobState) else value for value in astuple(job))
+    tx.tell(TOPIC)
     tx.run(_INSERT, *(int(value) if isinstance(value, bool) else value for value in values))
 
 
@@ -140,6 +143,7 @@ def save_progress(tx: Transaction, job: JobRow) -> bool:
 
 def leave_running(tx: Transaction, job: JobRow, node: str) -> bool:
     """Give a job that `node` runs the state and all else of `job`; False if the node has lost it."""
+    tx.tell(TOPIC)
     return (
         tx.run(
             "UPDATE jobs SET state = ?, completed_ns = ?, changed_ns = ?, retry_ns = ?, runtime_ns = ?,"
@@ -169,6 +173,7 @@ def leave_running(tx: Transaction, job: JobRow, node: str) -> bool:
 
 def change_state(tx: Transaction, job: JobRow, expected: Sequence[JobState]) -> bool:
     """Give a job that nobody runs a new state, with its times and error; False if it is in none of `expected`."""
+    tx.tell(TOPIC)
     return (
         tx.run(
             "UPDATE jobs SET state = ?, completed_ns = ?, changed_ns = ?, retry_ns = 0, runtime_ns = ?,"
@@ -193,6 +198,7 @@ def change_state(tx: Transaction, job: JobRow, expected: Sequence[JobState]) -> 
 
 def set_wish(tx: Transaction, job_id: str, wish: str) -> bool:
     """Tell the node that runs a job what is wanted of it; False if nobody runs it."""
+    tx.tell(TOPIC)
     return tx.run("UPDATE jobs SET wish = ? WHERE id = ? AND state = 'Running'", wish, job_id) == 1
 
 

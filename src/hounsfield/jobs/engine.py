@@ -15,7 +15,7 @@ import orjson
 
 from hounsfield.archive import Archive
 from hounsfield.errors import ArchiveError, BadRequest, Cancelled, NotFound
-from hounsfield.index.jobs import JobRow, JobState
+from hounsfield.index.jobs import TOPIC, JobRow, JobState
 from hounsfield.jobs.active import Active, Steps, Wish, close, new_active
 from hounsfield.jobs.kinds import JobKind, JobOutput, JobRun, TryAgain
 from hounsfield.jobs.ledger import (
@@ -29,7 +29,9 @@ from hounsfield.jobs.ledger import (
 
 _log = logging.getLogger("hounsfield.jobs")
 
-_POLL_SECONDS = 1.0
+_POLL_SECONDS = 5.0
+"""How often what other servers do is looked at, in case that what they tell is lost."""
+_PAUSE_SECONDS = 1.0
 _STOP_SECONDS = 20.0
 _REMEMBERED = 256
 _CANCELLED = failure_of(Cancelled())
@@ -58,8 +60,10 @@ class Engine:
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.options = options or EngineOptions()
-        self._kinds = kinds
+        self._archive, self._kinds = archive, kinds
         self._ledger = Ledger(archive, self.options, clock_ns)
+        is_shared = self.options.is_shared
+        self._patience = min(_POLL_SECONDS, self.options.lease_seconds / 6) if is_shared else None
         self._changed = threading.Condition()
         self._taking = threading.Lock()
         self._generation = 0
@@ -74,6 +78,8 @@ class Engine:
     def start(self, *, is_reloading: bool = True) -> None:
         """Take up the jobs of the last run, or with `is_reloading` false forget them, and begin to work."""
         self._ledger.open(is_reloading=is_reloading and self.options.is_saved)
+        if self.options.is_shared:
+            self._archive.database.subscribe(self._hear)
         self._is_open = True
         for number in range(self.options.threads):
             self._spawn(self._work, f"JOBS-{number}")
@@ -164,7 +170,7 @@ class Engine:
                 if self._is_stopping:
                     raise Cancelled("The server is stopping")
                 if self._generation == generation:
-                    self._changed.wait(_POLL_SECONDS if self.options.is_shared else None)
+                    self._changed.wait(self._patience)
 
     def _is_about_to_end(self, job_id: str, generation: int) -> bool:
         """Whether a job that fell out of the history is about to be remembered, or was just now; waits for it."""
@@ -385,6 +391,12 @@ class Engine:
         self._threads.append(thread)
         thread.start()
 
+    def _hear(self, topic: str) -> None:
+        """Another server told of something: wake up, if it may concern us."""
+        if topic in (TOPIC, ""):
+            with self._changed:
+                self._notify()
+
     def _notify(self) -> None:
         """Wake all who wait for a change. The caller holds `_changed`."""
         self._generation += 1
@@ -428,7 +440,7 @@ class Engine:
                 continue
             with self._changed:
                 if self._generation == generation and not self._is_stopping:
-                    self._changed.wait(_POLL_SECONDS if self.options.is_shared else None)
+                    self._changed.wait(self._patience)
 
     def _take_next(self) -> Active | None:
         """The next job, which runs from now on; None if there is none."""
@@ -438,7 +450,7 @@ class Engine:
                 return None if row is None else self._enter(row)
         except Exception:  # noqa: BLE001  The rim of jobs.
             _log.exception("The next job cannot be read from the index")
-            time.sleep(_POLL_SECONDS)
+            time.sleep(_PAUSE_SECONDS)
             return None
 
     def _take_now(self, row: JobRow) -> None:
@@ -593,7 +605,7 @@ class Engine:
             self._tend_neighbours()
         except Exception:  # noqa: BLE001  The rim of jobs.
             _log.exception("The jobs in the index cannot be looked after")
-        return _POLL_SECONDS
+        return self._patience or _PAUSE_SECONDS
 
     def _tend_neighbours(self) -> None:
         """Renew our leases, take over those of dead nodes, and hear what other nodes want."""
