@@ -62,11 +62,12 @@ class Active:
 
     def is_save_due(self) -> bool:
         """Whether it is time to save how far the job is."""
-        return time.monotonic() - self.saved >= self.save_interval
+        return self.run.is_save_wanted or time.monotonic() - self.saved >= self.save_interval
 
     def save(self, write: Callable[[JobRow], bool]) -> bool:
         """Write how far the job is, and the more rarely the longer that takes; False if the job is ours no more."""
         began = time.monotonic()
+        self.run.is_save_wanted = False
         is_ours = write(self.snapshot())
         self.saved = time.monotonic()
         self.save_interval = max(_SAVE_SECONDS, _SAVE_SHARE * (self.saved - began))

@@ -31,7 +31,9 @@ class JobRun:
     `parameters` are those of the submission, and never change. `state` is the job's own memory: a JSON object, saved
     at the yields, at most about once a second; after a crash the job is run again with what was saved last, so a step
     that was done after that is done again. `progress` goes from 0 to 1. `content` is what the job tells the world,
-    unless its kind has a function for that. `error_payload` is told beside the error if the job fails.
+    unless its kind has a function for that. `error_payload` is told beside the error if the job fails. With
+    `is_save_wanted` the state is saved at the next yield however short ago that was done; the job sets it before what
+    must not be done twice.
     """
 
     id: str
@@ -42,6 +44,7 @@ class JobRun:
     content: dict[str, object] = field(default_factory=dict)
     outputs: dict[str, JobOutput] = field(default_factory=dict)
     error_payload: object = None
+    is_save_wanted: bool = False
 
     def release(self) -> None:
         """Delete the outputs."""

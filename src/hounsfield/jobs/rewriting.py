@@ -308,8 +308,10 @@ def delete_originals(run: JobRun, workshop: Workshop, instances: Sequence[str]) 
         missing = [result for result in stays if result and find_row(tx, Level.INSTANCE, result) is None]
     if missing:
         raise CannotStoreInstance(f"The new instance {missing[0]} is no longer there; the originals stay")
-    archive.database.sync()
+    # A job that is run again must not look for originals that are gone: what was made is saved first.
+    run.is_save_wanted = True
     yield
+    archive.database.sync()
     gone = [original for original in done if original not in stays]
     for start in range(0, len(gone), _DELETED_AT_ONCE):
         _delete(workshop, gone[start : start + _DELETED_AT_ONCE])
