@@ -39,7 +39,7 @@ from hounsfield.http.options import HttpOptions, TlsOptions
 from hounsfield.http.partial import PartialUploads
 from hounsfield.http.routing import Router
 from hounsfield.http.server import HttpServer
-from hounsfield.imaging.isolation import IsolationOptions, isolated
+from hounsfield.imaging.isolation import isolated
 from hounsfield.index.insertion import find_main_tags_version
 from hounsfield.ingest.receive import Filter, IngestOptions, Intake, Overwrite, receive
 from hounsfield.ingest.recovery import recover, restore_lost
@@ -118,7 +118,7 @@ def run(configuration: Configuration, flags: Flags) -> int:
 def serve(configuration: Configuration, flags: Flags | None = None) -> Iterator[Running]:
     """A server that runs as long as the block."""
     with ExitStack() as stack:
-        stack.enter_context(isolated(IsolationOptions()))
+        stack.enter_context(isolated(records.isolation(configuration)))
         host, network, spool_area = _build(configuration, stack)
         dispatcher = _dispatcher(configuration, host)
         host.engine.start(is_reloading=flags is None or flags.is_job_restart_wanted)

@@ -22,6 +22,7 @@ from hounsfield.config.remarks import WELL_KNOWN_ACCOUNTS
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.tags import Tag
 from hounsfield.http.auth import AccessOptions
+from hounsfield.imaging.isolation import IsolationOptions
 from hounsfield.ingest.resumable import ResumableOptions
 from hounsfield.ingest.transcoding import TranscodingOptions
 from hounsfield.remote.modality import Modality
@@ -271,6 +272,11 @@ def resumable_uploads(configuration: Configuration, folder: Path) -> ResumableOp
         expiry_seconds=configuration.integer("ResumableUploadExpiration"),
         is_synced=configuration.boolean("SyncStorageArea"),
     )
+
+
+def isolation(configuration: Configuration) -> IsolationOptions:
+    """The options of the processes that codecs run in."""
+    return IsolationOptions(workers=configuration.integer("MaximumConcurrentDcmtkTranscoders"))
 
 
 def jobs(configuration: Configuration) -> JobOptions:

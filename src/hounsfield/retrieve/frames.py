@@ -2,13 +2,14 @@
 
 import mmap
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from hounsfield.archive import Archive
 from hounsfield.dicom.part10 import Head, read_head
 from hounsfield.dicom.scan import Buffer
-from hounsfield.errors import NotFound
+from hounsfield.errors import Corrupt, NotFound
 from hounsfield.imaging import frames, render
 from hounsfield.imaging.decode import Pixels, decode, decode_samples
 from hounsfield.imaging.display import Display, default_window, read_display
@@ -27,6 +28,7 @@ from hounsfield.imaging.webp import encode_webp
 from hounsfield.index.attachments import Attachment
 from hounsfield.retrieve.datasets import read_instance, read_instance_head
 from hounsfield.retrieve.files import find_dicom, plain_file, read_attachment
+from hounsfield.retrieve.partial import partial_file
 
 STANDARD = "standard"
 # Below this, reading is cheaper than mapping and touching the pages one by one.
@@ -110,8 +112,21 @@ def read_frame(archive: Archive, public_id: str, number: int) -> EncodedFrame:
     Corrupt, Unsupported
         If the frame cannot be found in its bytes.
     """
-    data = file_buffer(archive, find_dicom(archive, public_id))
-    return frames.read_frame(data, read_head(data), number)
+    return _open_frame(archive, public_id, number)[1]
+
+
+def _open_frame(archive: Archive, public_id: str, number: int) -> tuple[Head, EncodedFrame]:
+    """A frame, and the head of its file; of a large file that is not on this machine only what is needed is read."""
+    attachment = find_dicom(archive, public_id)
+    if attachment.size >= _MAPPED_SIZE and plain_file(archive, attachment) is None:
+        part = partial_file(archive, attachment, number)
+        if part is not None:
+            with suppress(Corrupt):  # Its offset table may be wrong: then all of the file tells.
+                head = read_head(part)
+                return head, frames.read_frame(part, head, number)
+    data = file_buffer(archive, attachment)
+    head = read_head(data)
+    return head, frames.read_frame(data, head, number)
 
 
 def raw_frame(archive: Archive, public_id: str, number: int) -> tuple[bytes, str]:
@@ -162,9 +177,7 @@ def image(archive: Archive, public_id: str, number: int, wanted: ImageRequest) -
 
 def frame_picture(archive: Archive, public_id: str, number: int, wanted: ImageRequest) -> render.Image:
     """The image of one frame before it is written, whatever format is wanted. Errors as of `image`."""
-    data = file_buffer(archive, find_dicom(archive, public_id))
-    head = read_head(data)
-    frame = frames.read_frame(data, head, number)
+    head, frame = _open_frame(archive, public_id, number)
     pixels = decode(frame)
     if wanted.view is View.RENDERED and wanted.presentation:
         return _presented(archive, head, frame, pixels, wanted)
@@ -195,8 +208,7 @@ def numpy_file(
 
 def matlab(archive: Archive, public_id: str, number: int) -> str:
     """The stored values of a frame, `number` from 1, as a Matlab expression. Errors as of `image`."""
-    data = file_buffer(archive, find_dicom(archive, public_id))
-    return matlab_expression(decode(frames.read_frame(data, read_head(data), number)))
+    return matlab_expression(decode(_open_frame(archive, public_id, number)[1]))
 
 
 def _viewed(pixels: Pixels, head: Head, number: int, wanted: ImageRequest) -> render.Image:

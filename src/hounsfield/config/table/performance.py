@@ -4,7 +4,6 @@ from hounsfield.config.option import Effect, Kind, Option, Section
 
 _CACHE = "published in `/system`; the server sizes its own caches"
 _THREADS = "published in `/system`; the server sizes its own thread pools"
-_TRANSCODING = "frames are transcoded on all processors"
 
 
 def _cache(name: str, default: int, meaning: str, since: str = "1.13") -> Option:
@@ -123,9 +122,7 @@ TRANSCODING = Section(
             "MaximumConcurrentDcmtkTranscoders",
             Kind.COUNT,
             0,
-            "Transcodings at the same time; 0 for one a processor.",
-            effect=Effect.IGNORED,
-            reason=_TRANSCODING,
+            "Processes that decode and transcode compressed images at the same time; 0 for one a processor.",
         ),
     ),
 )
