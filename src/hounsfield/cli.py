@@ -29,6 +29,7 @@ Hounsfield, a medical-imaging server: receives, stores, indexes and shows DICOM.
 Usage:
   hounsfield serve [OPTION]... [CONFIGURATION]...   start the server
   hounsfield config [--markdown]                    print every option, with its default
+  hounsfield echo|send|find|retrieve|worklist|dump  tools that need no server; each tells more with --help
   hounsfield verify [--quick] [--json] [--grace=SECONDS] [CONFIGURATION]...
                                                     compare the index with the files, while the server runs or not
   hounsfield rebuild [--json] [CONFIGURATION]...    index the files that the index does not know, all if it is new
@@ -64,6 +65,7 @@ Exit status: 0 after a normal stop, 255 if the server could not start. `verify` 
 something is damaged, 255 if they could not work.
 """
 
+_TOOLS: Final = {"echo", "send", "find", "retrieve", "worklist", "dump"}
 _WITH_VALUE: Final = {"--config", "--advanced-config", "--logdir", "--logfile", "--openapi", "--cheatsheet"}
 _PRINTED: Final = {"--help": "help", "-h": "help", "--version": "version", "--errors": "errors"}
 _EXPORTS: Final = {
@@ -188,8 +190,13 @@ def _read_logs(options: LogOptions, name: str, value: str) -> LogOptions | None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is returned."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        command = parse(list(sys.argv[1:] if arguments is None else arguments))
+        if given and given[0] in _TOOLS:
+            from hounsfield.commands.table import run as run_tool  # What a server does not need.
+
+            return run_tool(given[0], given[1:])
+        command = parse(given)
         if isinstance(command, Show):
             return _show(command)
         return _keep(command) if isinstance(command, Upkeep) else _start(command)

@@ -25,6 +25,7 @@ from hounsfield.remote.network import Network
 from hounsfield.remote.peer import Peer, read_peer, write_peer
 from hounsfield.remote.sender import Shipping
 from hounsfield.remote.web_client import WebOptions
+from hounsfield.retrieve.files import map_attachment
 from hounsfield.scp.acceptance import AcceptanceRules, KnownModality
 from hounsfield.scp.commitment import SubmitCommitment
 from hounsfield.scp.query import QueryOptions
@@ -71,10 +72,12 @@ class OutgoingFilters:
 
 def network(configuration: Configuration, archive: Archive, filters: OutgoingFilters) -> Network:
     """The other servers, and how they are spoken with."""
-    shipping = Shipping(archive, scu_options(configuration), filters=filters.store)
+    shipping = Shipping(
+        lambda instance: map_attachment(archive, instance.file), scu_options(configuration), filters.store
+    )
     modalities, peers = _modalities(configuration, archive), _peers(configuration, archive)
     reports = CommitmentReports(configuration.integer("StorageCommitmentReportsSize"))
-    return Network(shipping, modalities, peers, web_options(configuration), filters.find, reports)
+    return Network(archive, shipping, modalities, peers, web_options(configuration), filters.find, reports)
 
 
 def submit_commitment(engine: Engine) -> SubmitCommitment:

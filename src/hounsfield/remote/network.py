@@ -19,6 +19,7 @@ from hounsfield.remote.web_client import WebOptions
 class Network:
     """The other servers, and how they are spoken with."""
 
+    archive: Archive
     shipping: Shipping
     modalities: Directory[Modality]
     peers: Directory[Peer]
@@ -26,11 +27,6 @@ class Network:
     find_filters: Sequence[OutgoingFindFilter] = ()
     commitments: CommitmentReports = field(default_factory=lambda: CommitmentReports(100))
     arrivals: Arrivals = field(default_factory=Arrivals)
-
-    @property
-    def archive(self) -> Archive:
-        """What is sent from."""
-        return self.shipping.archive
 
     @property
     def options(self) -> ScuOptions:

@@ -6,11 +6,10 @@ nothing was proposed.
 """
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from hounsfield.archive import Archive
 from hounsfield.dicom.identifiers import PublicId
 from hounsfield.dicom.part10 import read_head
 from hounsfield.dicom.uids import (
@@ -36,7 +35,6 @@ from hounsfield.remote.dialing import (
     node_of,
 )
 from hounsfield.remote.modality import Modality
-from hounsfield.retrieve.files import map_attachment
 from hounsfield.store.spool import Buffer
 
 UNCOMPRESSED = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN)
@@ -54,9 +52,9 @@ _META_LENGTH = struct.Struct(
 
 @dataclass(frozen=True, slots=True)
 class Shipping:
-    """What a sender works with."""
+    """What a sender works with; `read` gives the file of an instance."""
 
-    archive: Archive
+    read: Callable[[StoredInstance], Buffer]
     options: ScuOptions
     filters: Sequence[OutgoingStoreFilter] = ()
 
@@ -160,7 +158,7 @@ class Sender:
         """
         if not instance.sop_class_uid or not instance.sop_instance_uid:
             raise NoSopClassOrInstance(f"The instance {instance.public_id} has no SOP class")
-        file = map_attachment(self._shipping.archive, instance.file)
+        file = self._shipping.read(instance)
         if not self._passes(file):
             return None
         parcel = self._pack(instance, file, coming)
@@ -174,7 +172,7 @@ class Sender:
         DimseFailure
             If the modality refuses it. Otherwise errors as of `send`.
         """
-        instance = _describe(file)
+        instance = describe(file)
         parcel = self._pack(instance, file, ())
         status = self._store(parcel, instance, (), None)
         if not is_success(status):
@@ -316,8 +314,16 @@ def data_set_offset(file: Buffer) -> int:
     return read_head(file).dataset_offset
 
 
-def _describe(file: Buffer) -> StoredInstance:
-    """A file that is not in the archive, as if it were."""
+def describe(file: Buffer) -> StoredInstance:
+    """A file that is not in the archive, as if it were.
+
+    Raises
+    ------
+    NoSopClassOrInstance
+        If it does not say what it is.
+    Corrupt
+        If it is no DICOM.
+    """
     head = read_head(file)
     sop_class, uid = head.dataset.get("SOPClassUID"), head.dataset.get("SOPInstanceUID")
     if not sop_class or not uid:

@@ -1,0 +1,45 @@
+"""The commands by name, and how one is run."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from hounsfield.commands import dump, echo, find, retrieve, send, worklist
+from hounsfield.errors import ArchiveError
+
+COMMANDS: dict[str, ModuleType] = {
+    "dump": dump,
+    "echo": echo,
+    "find": find,
+    "retrieve": retrieve,
+    "send": send,
+    "worklist": worklist,
+}
+FAILURE = 1
+
+
+def run(name: str, arguments: Sequence[str]) -> int:
+    """Run a command; the exit status is returned: 0 if all went well, 1 if not, 2 if it was not understood."""
+    module = COMMANDS[name]
+    parser = argparse.ArgumentParser(
+        prog=f"hounsfield {name}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add(parser)
+    try:
+        parsed = parser.parse_intermixed_args(arguments)
+    except SystemExit as leaving:  # argparse has said why.
+        return leaving.code if isinstance(leaving.code, int) else 2
+    try:
+        status: int = module.run(parsed)
+    except ArchiveError as error:
+        sys.stderr.write(f"hounsfield {name}: {error}\n")
+        return FAILURE
+    except OSError as error:
+        sys.stderr.write(f"hounsfield {name}: {error.filename or ''}: {error.strerror}\n")
+        return FAILURE
+    except KeyboardInterrupt:
+        return 130
+    return status
