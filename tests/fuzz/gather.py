@@ -46,6 +46,10 @@ _COST_US = {
     "net.association_at_once": 90,
     "rest.find": 800,
     "rest.request": 2000,
+    "search.kept_header": 60,
+    "search.keep_header": 120,
+    "search.value": 50,
+    "search.qido": 550,
 }
 """Microseconds for a seed, measured once and rounded: constants, so that shares and numbers do not move."""
 _USUAL_COST_US = 10

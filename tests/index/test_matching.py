@@ -59,6 +59,7 @@ def test_times_compare_as_times(query: str, value: str, expected: bool) -> None:
         ("2019-2020", "20191231", True),
         ("2019-2020", "20210101", False),
         ("2019-2020", "rubbish", False),
+        ("20200101+9999-", "20200102+0000", True),
     ],
 )
 def test_dates_with_times_compare_as_instants(query: str, value: str, expected: bool) -> None:

@@ -82,10 +82,11 @@ _FILLERS = {"0": "00000101000000", "9": "9" * 14}
 def _to_utc(padded: str, offset: str) -> str | None:
     """The same instant in UTC; None if there is no such day, as at the end of a range that lacks components."""
     sign = -1 if offset[0] == "-" else 1
-    zone = timezone(sign * timedelta(hours=int(offset[1:3]), minutes=int(offset[3:5])))
     try:
+        zone = timezone(sign * timedelta(hours=int(offset[1:3]), minutes=int(offset[3:5])))
         local = datetime.strptime(_last_valid(padded), "%Y%m%d%H%M%S").replace(tzinfo=zone)
-        return local.astimezone(UTC).strftime("%Y%m%d%H%M%S")
+        utc = local.astimezone(UTC)
+        return f"{utc.year:04d}{utc:%m%d%H%M%S}"
     except (ValueError, OverflowError):
         return None
 
