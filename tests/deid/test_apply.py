@@ -1,18 +1,20 @@
 """What users ask for is what they get."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.data import get_testdata_file
 from tests.deid.builders import KEY, anonymize, dataset_of, modify
 
 from hounsfield.deid.apply import Plan, new_identifiers
-from hounsfield.deid.request import read_anonymization, read_modification
+from hounsfield.deid.request import WrongValue, read_anonymization, read_modification
 from hounsfield.deid.uid_map import UidMap, new_key
 from hounsfield.dicom.dictionary import lookup
 from hounsfield.dicom.identifiers import Identifiers, identify
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.mutable import NewValue
-from hounsfield.dicom.part10 import read_head
+from hounsfield.dicom.part10 import read_head, read_whole
 from hounsfield.errors import BadRequest, Corrupt
 
 STUDY, SERIES, SOP = 0x0020000D, 0x0020000E, 0x00080018
@@ -294,6 +296,27 @@ def test_a_private_tag_comes_with_the_reservation_of_its_block() -> None:
         modify(dataset_of({}), {"Replace": {"RadioButton3": "on"}}, creator="RadioLogic").text(0x43211012)
         == "on"
     )
+
+
+def test_what_is_of_no_data_set_is_passed_over() -> None:
+    odd = {"0002,0010": "x", "fffe,e00d": "x", "0010,0000": "x", "0000,0100": "x"}
+    after = modify(dataset_of({}), {"Replace": {**odd, "RequestAttributesSequence": [{**odd, "Rows": "1"}]}})
+    assert list(after.items(0x00400275)[0]) == [0x00280010]
+    assert not [tag for tag in after if tag >> 16 in (0, 2, 0xFFFE) or not tag & 0xFFFF]
+
+
+def test_an_unknown_character_set_is_refused() -> None:
+    for name in ("nope", "ISO_IR 5", "ISO_IR 100\\nope"):
+        with pytest.raises(WrongValue):
+            modify(dataset_of({}), {"Replace": {"SpecificCharacterSet": name}})
+
+
+def test_compressed_pixels_are_not_replaced_by_others() -> None:
+    path = get_testdata_file("JPEG2000.dcm")
+    assert isinstance(path, str)
+    head = read_whole(Path(path).read_bytes())
+    with pytest.raises(Corrupt):
+        modify(head.dataset, {"Replace": {"PixelData": "data:application/octet-stream;base64,QUJD"}})
 
 
 def test_a_modification_leaves_references_and_frames_alone() -> None:

@@ -25,6 +25,7 @@ from hounsfield.dicom.tags import (
     STUDY_INSTANCE_UID,
     Tag,
     format_tag,
+    is_of_dataset,
 )
 from hounsfield.dicom.values import KINDS, Kind
 from hounsfield.errors import BadRequest, Corrupt
@@ -112,6 +113,8 @@ def put(dataset: MutableDataset, tag: Tag, value: NewValue, private_creator: str
     BadRequest
         If it is for pixel data, and no data URI.
     """
+    if not is_of_dataset(tag):
+        return
     if tag & 0x10000 and tag & 0xFFFF >= 0x1000 and private_creator:
         reservation = (tag & 0xFFFF0000) | (tag >> 8 & 0xFF)
         if reservation not in dataset:
@@ -144,10 +147,10 @@ def _written(dataset: MutableDataset, tag: Tag, value: NewValue) -> NewValue:
         return []
     if KINDS.get(vr, Kind.BINARY) is Kind.BINARY or vr in _BINARY_NUMBERS:
         found = read_data_uri(value)
-        if found is not None:
+        if found is not None and not (tag == PIXEL_DATA and dataset.is_fragmented(tag)):
             return found[1]
         if tag == PIXEL_DATA:
-            raise BadRequest("Pixel data is given as a data URI")
+            raise BadRequest("Pixel data is given as a data URI, and only where it is not compressed")
     if vr in CHARACTER_SET_VRS:
         _widen(dataset, value, vr)
     return value

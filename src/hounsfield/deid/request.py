@@ -13,6 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 from hounsfield.deid.paths import Path, parse_path
 from hounsfield.deid.profiles import DEFAULT_EDITION, EDITIONS, Profile, profile
+from hounsfield.dicom.charset import is_known
 from hounsfield.dicom.dictionary import lookup
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.mutable import NewValue
@@ -20,9 +21,11 @@ from hounsfield.dicom.tags import (
     PATIENT_ID,
     SERIES_INSTANCE_UID,
     SOP_INSTANCE_UID,
+    SPECIFIC_CHARACTER_SET,
     STUDY_INSTANCE_UID,
     Tag,
     format_tag,
+    is_of_dataset,
 )
 from hounsfield.errors import BadRequest, Corrupt
 
@@ -164,6 +167,10 @@ def _replacements(body: Mapping[str, Any], creator: str) -> list[tuple[Path, New
     found = []
     for name, value in given.items():
         path = parse_path(name, creator)
+        if not is_of_dataset(path.tag):  # As Orthanc does.
+            continue
+        if path.tag == SPECIFIC_CHARACTER_SET and not (isinstance(value, str) and is_known(value)):
+            raise WrongValue("Unknown specific character set")
         if path.tag in IDENTIFIER_LEVELS and not path.steps and not isinstance(value, str):
             raise WrongType(f"Bad Parameter type for tag {format_tag(path.tag)}")
         found.append((path, read_value(path.tag, value, creator)))
@@ -209,7 +216,11 @@ def read_value(tag: Tag, value: Any, creator: str = "", depth: int = 0) -> NewVa
             raise WrongType(f"Bad Parameter type for tag {format_tag(tag)}")
         parsed = {lookup.parse_tag(name, creator): content for name, content in item.items()}
         items.append(
-            {inner: read_value(inner, content, creator, depth + 1) for inner, content in parsed.items()}
+            {
+                inner: read_value(inner, content, creator, depth + 1)
+                for inner, content in parsed.items()
+                if is_of_dataset(inner)
+            }
         )
     return items
 

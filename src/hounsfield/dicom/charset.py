@@ -131,6 +131,12 @@ class CharacterSet:
         return _encode_2022(text, vr, self.numbers)
 
 
+def is_known(specific_character_set: str) -> bool:
+    """Whether all terms of a Specific Character Set are known; an empty one is."""
+    terms = (term.strip(" \0") for term in specific_character_set.split("\\"))
+    return all(_number(term) for term in terms if term)
+
+
 @lru_cache(maxsize=256)
 def _parse(specific: str, default: str) -> CharacterSet:
     terms = [term.strip(" \0") for term in specific.split("\\")]

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import uuid4
 
-from hounsfield.dicom.charset import ENCODINGS, CharacterSet
+from hounsfield.dicom.charset import ENCODINGS
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.mutable import MutableDataset
 from hounsfield.dicom.scan import EXPLICIT_LITTLE
@@ -36,11 +36,6 @@ def new_dataset(character_set: str) -> MutableDataset:
 def character_set_of(encoding: str) -> str:
     """The Specific Character Set of an encoding of `ENCODINGS`; UTF-8 for one that has none."""
     return ENCODINGS.get(encoding) or ENCODINGS["Utf8"]
-
-
-def is_character_set(term: str) -> bool:
-    """Whether all of a Specific Character Set is known."""
-    return all(CharacterSet.parse(part).numbers != ("6",) or "6" in part for part in term.split("\\") if part)
 
 
 def fill_in(dataset: MutableDataset, now: datetime, parent: Level | None) -> None:

@@ -316,7 +316,7 @@ class MutableDataset:
     def _write_items(self, tag: Tag, items: "list[MutableDataset]") -> bytes:
         written = [item.to_bytes() for item in items]
         others = [item.encoding for item in items if item.encoding is not self.encoding]
-        if not others and not self._is_open(tag):
+        if not others and not self.is_fragmented(tag):
             return encode_items(tag, written, self.encoding)
         # Items that stayed implicit inside an explicit data set do so as an unknown VR, whose undefined length
         # tells that it is a sequence: PS3.5 6.2.2. So it does where the VR is not written.
@@ -328,8 +328,8 @@ class MutableDataset:
         content = b"".join(inner.tag.pack(0xFFFE, 0xE000, len(each)) + each for each in written)
         return head + content + inner.tag.pack(0xFFFE, 0xE0DD, 0)
 
-    def _is_open(self, tag: Tag) -> bool:
-        """Whether the element was read with an undefined length."""
+    def is_fragmented(self, tag: Tag) -> bool:
+        """Whether an untouched element was read with an undefined length: fragments, or a sequence. PS3.5 7.5, A.4."""
         place = None if tag in self._changes else self.source.elements.get(tag)
         return place is not None and bytes(self.source.buffer[place[1] - 4 : place[1]]) == _UNDEFINED
 

@@ -45,3 +45,8 @@ def format_tag(tag: Tag) -> str:
 def is_private(tag: Tag) -> bool:
     """Whether the group is odd. PS3.5 7.8."""
     return bool(tag & 0x10000)
+
+
+def is_of_dataset(tag: Tag) -> bool:
+    """Whether an element may stand in a data set: neither a group length, nor of a command, file header or item."""
+    return bool(tag & 0xFFFF) and tag >> 16 not in (0x0000, 0x0002, 0xFFFE)

@@ -9,12 +9,12 @@ from typing import Any
 
 from hounsfield.deid.apply import put
 from hounsfield.deid.request import IDENTIFIER_LEVELS, read_data_uri, read_value
+from hounsfield.dicom.charset import is_known
 from hounsfield.dicom.creation import (
     DATES,
     character_set_of,
     fill_in,
     identify_new,
-    is_character_set,
     new_dataset,
 )
 from hounsfield.dicom.dataset import Dataset
@@ -185,7 +185,7 @@ def _from_tags(
         character_set = parent.dataset.text(SPECIFIC_CHARACTER_SET) or character_set
     if SPECIFIC_CHARACTER_SET in given:
         character_set = str(given.pop(SPECIFIC_CHARACTER_SET))
-        if not is_character_set(character_set):
+        if not is_known(character_set):
             raise ParameterOutOfRange("Unknown specific character set")
     dataset = new_dataset(character_set)
     if parent is not None:
