@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pydicom
 from pydicom.data import get_testdata_file
+from tests.imaging.test_mosaic import mosaic
 from tests.volumes import enhanced, slices, tilted
 
 from hounsfield.dicom.part10 import read_head
@@ -106,7 +107,14 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "dose": doses,
 }
 SEEDS: dict[str, tuple[bytes, ...]] = {
-    "series": (_SLICES[2], tilted(20)[2], enhanced([0, 2, 6]), _real("rtdose_1frame.dcm")),
+    "series": (
+        _SLICES[2],
+        mosaic(2),
+        mosaic(3, "0 0 -1"),
+        tilted(20)[2],
+        enhanced([0, 2, 6]),
+        _real("rtdose_1frame.dcm"),
+    ),
     "uptake": (_SLICES[0],),
     "report": (_real("test-SR.dcm"), _real("reportsi.dcm")),
     "treatment": (_real("rtplan.dcm"),),

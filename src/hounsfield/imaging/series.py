@@ -20,12 +20,14 @@ from hounsfield.imaging.geometry import (
     IMAGE_POSITION_PATIENT,
     PIXEL_MEASURES_SEQUENCE,
     PIXEL_SPACING,
+    FramePlane,
     Places,
     first_decimals,
     places_of,
     read_planes,
     slice_spacing,
 )
+from hounsfield.imaging.mosaic import Tile, read_mosaic
 from hounsfield.imaging.stacks import Stack, StackFrame, stack_frames
 from hounsfield.imaging.units import acquired_at
 
@@ -191,7 +193,11 @@ def _frames(index: int, member: Member) -> list[StackFrame]:
         "LOCALIZER" in (dataset.text(_IMAGE_TYPE) or ""),
     )
     planes = read_planes(dataset, count)
-    instance_number = dataset.int(INSTANCE_NUMBER) or 0
+    parts: list[tuple[Tile | None, FramePlane | None]] = []
+    tiles = read_mosaic(dataset, planes[0], description.rows, description.columns) if count == 1 else []
+    if tiles:
+        parts += tiles
+        kind = (tiles[0][0].rows, tiles[0][0].columns, *kind[2:])
     return [
         StackFrame(
             member=index,
@@ -199,10 +205,12 @@ def _frames(index: int, member: Member) -> list[StackFrame]:
             plane=plane,
             kind=(*kind, _text(places, _FRAME_CONTENT_SEQUENCE, _STACK_ID)),
             phase=tuple(_phase(places)),
-            instance_number=instance_number,
+            instance_number=dataset.int(INSTANCE_NUMBER) or 0,
             thickness_mm=slice_spacing(places),
+            tile=tile,
         )
-        for number, (plane, places) in enumerate(zip(planes, places_of(dataset, count), strict=True), start=1)
+        for number, (whole, places) in enumerate(zip(planes, places_of(dataset, count), strict=True), start=1)
+        for tile, plane in (parts or [(None, whole)])
     ]
 
 

@@ -11,6 +11,7 @@ from itertools import pairwise
 from statistics import median_low
 
 from hounsfield.imaging.geometry import FramePlane, Matrix, Vector, affine_of, dot
+from hounsfield.imaging.mosaic import Tile
 
 SAME_DIRECTION = 1e-3
 """Largest difference in a coordinate of directions that count as the same: 0.06 degrees."""
@@ -45,6 +46,8 @@ class StackFrame:
 
     instance_number: int = 0
     thickness_mm: float | None = None
+    tile: Tile | None = None
+    """Which part of the frame it is, of a mosaic."""
 
 
 @dataclass(frozen=True, slots=True)

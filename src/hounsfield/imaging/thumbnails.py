@@ -1,5 +1,9 @@
 """Small pictures of a series: its middle frame, or frames all along it."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +13,8 @@ from hounsfield.imaging.display import read_display
 from hounsfield.imaging.frames import read_frame
 from hounsfield.imaging.render import Box, render
 from hounsfield.imaging.series import Series
+from hounsfield.imaging.stacks import StackFrame
+from hounsfield.imaging.volume import cut
 
 
 def series_pictures(series: Series, box: Box, count: int = 1) -> list[NDArray[np.uint8]]:
@@ -36,10 +42,15 @@ def series_pictures(series: Series, box: Box, count: int = 1) -> list[NDArray[np
     count = min(count, len(frames))
     # The middles of `count` equal parts.
     chosen = [frames[(2 * index + 1) * len(frames) // (2 * count)] for index in range(count)]
-    pictures = []
-    for frame in chosen:
-        member = series.members[frame.member]
-        pixels = decode(read_frame(member.read(), member.head, frame.number))
-        display = read_display(member.head.dataset, pixels.description, frame.number)
-        pictures.append(render(pixels, display, box=box))
-    return pictures
+    if count == 1:
+        return [_picture(series, chosen[0], box)]
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 4), thread_name_prefix="THUMBNAIL") as pool:
+        return list(pool.map(lambda frame: _picture(series, frame, box), chosen))
+
+
+def _picture(series: Series, frame: StackFrame, box: Box) -> NDArray[np.uint8]:
+    member = series.members[frame.member]
+    whole = decode(read_frame(member.read(), member.head, frame.number))
+    pixels = replace(whole, array=cut(whole.array, frame.tile))
+    display = read_display(member.head.dataset, pixels.description, frame.number)
+    return render(pixels, display, box=box)

@@ -23,6 +23,7 @@ from hounsfield.imaging.display import read_display
 from hounsfield.imaging.frames import read_frame
 from hounsfield.imaging.geometry import LPS_TO_RAS, Matrix, places_of
 from hounsfield.imaging.lut import IDENTITY, Rescale, Window, modality_values
+from hounsfield.imaging.mosaic import Tile
 from hounsfield.imaging.series import Member, Series, describe_member
 from hounsfield.imaging.stacks import Stack, StackFrame
 from hounsfield.imaging.tables import LookupTable
@@ -159,7 +160,7 @@ def plan_volume(series: Series, stack: int = 0, *, maximum_bytes: int = VOLUME_B
     plan = VolumePlan(
         series=series,
         stack=chosen,
-        shape=(len(chosen.frames), descriptions[0].rows, descriptions[0].columns),
+        shape=(len(chosen.frames), *_size(chosen.frames[0], descriptions[0])),
         dtype=np.dtype(np.float32) if is_rescaled else next(iter(dtypes)),
         affine=affine,
         rescale=IDENTITY if is_rescaled else rescale,
@@ -174,6 +175,20 @@ def plan_volume(series: Series, stack: int = 0, *, maximum_bytes: int = VOLUME_B
     if plan.nbytes > maximum_bytes:
         raise errors.Refused(f"the volume takes {plan.nbytes} bytes, over the limit of {maximum_bytes}")
     return plan
+
+
+def _size(frame: StackFrame, description: PixelDescription) -> tuple[int, int]:
+    """Rows and columns of a slice."""
+    if frame.tile is not None:
+        return frame.tile.rows, frame.tile.columns
+    return description.rows, description.columns
+
+
+def cut(array: NDArray[Any], tile: Tile | None) -> NDArray[Any]:
+    """The part of a frame that is a slice: all of it, unless it is a mosaic."""
+    if tile is None:
+        return array
+    return array[tile.top : tile.top + tile.rows, tile.left : tile.left + tile.columns]
 
 
 def stored_type(description: PixelDescription) -> np.dtype[Any]:
@@ -266,13 +281,17 @@ def _tasks(frames: Sequence[StackFrame]) -> Iterable[range]:
 def _read_slices(plan: VolumePlan, array: NDArray[Any], slices: range, is_wanted: Callable[[], bool]) -> None:
     member = plan.series.members[plan.stack.frames[slices.start].member]
     data = member.read()
+    last, values = -1, array[:0]
     for index in slices:
         if not is_wanted():
             raise errors.Cancelled("nobody waits for the volume")
-        array[index] = _slice(plan, member, data, index)
+        frame = plan.stack.frames[index]
+        if frame.number != last:  # The tiles of a mosaic are all in one frame.
+            last, values = frame.number, _values(plan, member, data, index)
+        array[index] = cut(values, frame.tile)
 
 
-def _slice(plan: VolumePlan, member: Member, data: Buffer, index: int) -> NDArray[Any]:
+def _values(plan: VolumePlan, member: Member, data: Buffer, index: int) -> NDArray[Any]:
     frame = plan.stack.frames[index]
     encoded = read_frame(data, member.head, frame.number, description=plan.descriptions[index])
     stored = decode(encoded).array[..., 0]
