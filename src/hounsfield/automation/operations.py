@@ -137,13 +137,13 @@ def _modify(calls: LocalCalls, operation: Json, target: str) -> str:
     if body.get("Replace") == []:  # An empty table of Lua.
         body["Replace"] = {}
     body["Replace"] = {name: _text(value) for name, value in body.get("Replace", {}).items()}
+    body["Synchronous"] = True
     if plural == "instances":
-        file = whole_body(_ask(calls, "POST", f"/instances/{target}/modify", body))
-        answer = orjson.loads(whole_body(_ask(calls, "POST", "/instances", file)))
+        body |= {"Resources": [target], "Level": "Instance"}
+        made = orjson.loads(whole_body(_ask(calls, "POST", "/tools/bulk-modify", body)))
+        new: str = next(each["ID"] for each in made["Resources"] if each["Type"] == "Instance")
     else:
-        body["Synchronous"] = True
-        answer = orjson.loads(whole_body(_ask(calls, "POST", f"/{plural}/{target}/modify", body)))
-    new: str = answer["ID"]
+        new = orjson.loads(whole_body(_ask(calls, "POST", f"/{plural}/{target}/modify", body)))["ID"]
     return new
 
 

@@ -2,10 +2,13 @@
 
 import hashlib
 import uuid
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
+from hounsfield import __version__
 from hounsfield.config import records
 from hounsfield.config.configuration import Configuration
+from hounsfield.config.postgres import is_in_postgres
 from hounsfield.rest.door import RestOptions
 from hounsfield.retrieve.packing import PackingOptions
 from hounsfield.settings import Settings
@@ -51,7 +54,15 @@ def rest_options(configuration: Configuration, settings: Settings) -> RestOption
         is_zip_streamed=configuration.boolean("SynchronousZipStream"),
         is_zip_utf8=configuration.boolean("ZipUseUtf8"),
         packing=_packing(configuration),
+        plugins=_built_in_plugins(configuration),
     )
+
+
+def _built_in_plugins(configuration: Configuration) -> Mapping[str, Mapping[str, object]]:
+    """The plugins of Orthanc that this configuration would have loaded: clients look for them by name."""
+    if not is_in_postgres(configuration.given):
+        return {}
+    return {"postgresql-index": {"Description": "The index in PostgreSQL (built in)", "Version": __version__}}
 
 
 def _packing(configuration: Configuration) -> PackingOptions:

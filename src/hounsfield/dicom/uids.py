@@ -8,8 +8,9 @@ from types import MappingProxyType
 from uuid import UUID, uuid4
 
 # Under the UUID root, PS3.5 B.2: derived once from a random UUID.
-IMPLEMENTATION_CLASS_UID = "2.25.208832445840928581842439293415027642081"
-IMPLEMENTATION_VERSION_NAME = "HOUNSFIELD_01"
+# Both as long as those of DCMTK: files received by C-STORE then have the size and the offsets that Orthanc gives them.
+IMPLEMENTATION_CLASS_UID = "2.25.81842439293415027642081"
+IMPLEMENTATION_VERSION_NAME = "HOUNSFIELD_0.1.0"
 
 IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"

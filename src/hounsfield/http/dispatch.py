@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import orjson
 
 from hounsfield.errors import ArchiveError, BadRequest
-from hounsfield.http.errors import NoAnswer, ProtocolViolation
+from hounsfield.http.errors import BadRevision, NoAnswer, ProtocolViolation
 from hounsfield.http.messages import (
     TEXT_TYPE,
     ErrorNote,
@@ -126,7 +126,10 @@ def describe(dispatcher: Dispatcher, request: Request, error: ArchiveError) -> R
     if status.http >= 500:
         _log.warning("%s failed: %s (%s)", request.method, status.text, type(error).__name__)
     payload = error.payload if isinstance(error, Retold) else None
-    return _answer_error(dispatcher, request, status, details, payload)
+    answer = _answer_error(dispatcher, request, status, details, payload)
+    if isinstance(error, BadRevision):
+        return replace(answer, headers=(*answer.headers, *error.headers))
+    return answer
 
 
 def _answer_error(

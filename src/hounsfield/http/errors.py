@@ -43,6 +43,14 @@ class ParameterOutOfRange(BadRequest):
     """A parameter has an impossible value."""
 
 
+class BadRevision(ParameterOutOfRange):
+    """A condition on a revision that names none; the answer tells the revision there is, in `headers`."""
+
+    def __init__(self, details: str = "", headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        super().__init__(details)
+        self.headers = headers
+
+
 class CannotOrderSlices(BadRequest):
     """The slices of a series have no order."""
 

@@ -50,6 +50,7 @@ STATUSES: Mapping[type[errors.ArchiveError], Status] = {
     narrow.InexistentFile: Status(404, 13, "Inexistent file"),
     narrow.InexistentTag: Status(404, 21, "Inexistent tag"),
     narrow.ParameterOutOfRange: Status(400, 3, "Parameter out of range"),
+    narrow.BadRevision: Status(400, 3, "Parameter out of range"),
     narrow.CannotOrderSlices: Status(500, 2040, "Unable to order the slices of the series"),
     narrow.BadParameterType: Status(400, 5, "Bad type for a parameter"),
     narrow.BadFileFormat: Status(400, 15, "Bad file format"),

@@ -14,6 +14,7 @@ from hounsfield.index.database import Transaction
 from hounsfield.index.deletion import delete_rows
 from hounsfield.index.headers import NewHeader, reference_row
 from hounsfield.index.keys import to_key
+from hounsfield.index.metadata import put_metadata
 from hounsfield.index.moments import date_of
 from hounsfield.index.pending import TABLES
 from hounsfield.index.series_status import is_complete
@@ -52,7 +53,7 @@ class NewParents:
 class NewInstance:
     """All that the index keeps of an instance. `parents` may be None where the series is known to be there.
 
-    `header` is None where it is too large to be kept.
+    `header` is None where it is too large to be kept. `metadata` are those known from the beginning, by number.
     """
 
     identifiers: Identifiers
@@ -74,6 +75,7 @@ class NewInstance:
     remote_ip: str
     http_username: str
     header: NewHeader | None = None
+    metadata: tuple[tuple[int, str], ...] = ()
 
 
 class ParentsMissing(Conflict):
@@ -139,6 +141,8 @@ def add_instance(tx: Transaction, new: NewInstance, file: NewAttachment, *, over
     if instance is None:
         return Added(is_new=False)
     insert_attachment(tx, Level.INSTANCE, instance, file)
+    for kind, value in new.metadata:
+        put_metadata(tx, Level.INSTANCE, instance, kind, value)
     created.append(Level.INSTANCE)
     tx.pending.count("instances", 1)
     ids = (patient, study, series, instance)

@@ -7,7 +7,7 @@ its file (`recovery`). A file is deleted only when its row surely was not commit
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache, partial
@@ -77,7 +77,8 @@ class Incoming:
 
     `content` is a Part 10 file, or when `transfer_syntax_uid` is given the data set alone, in this syntax, and
     `prefix` its header. A spooled file is always whole: its prefix is already in it. `rest` may hold the value of
-    pixel data and what follows it, of a file that was made here; filters and transcoding see nothing of it.
+    pixel data and what follows it, of a file that was made here; filters and transcoding see nothing of it. `made_from`
+    is the metadata that names the instance it was made from, if it is another one: its number, and the public id.
     """
 
     origin: Origin
@@ -88,6 +89,7 @@ class Incoming:
     """Whether somebody chose its transfer syntax already, so that the configured one does not matter."""
 
     rest: tuple[Buffer, ...] = ()
+    made_from: tuple[int, str] | None = None
     is_uid_kept: bool = False
     """Whether it keeps its SOP Instance UID even if it is transcoded with loss."""
 
@@ -184,7 +186,7 @@ def _receive(intake: Intake, incoming: Incoming) -> Receipt:
     if intake.transcode is not None:
         transcoded = intake.transcode(incoming, head)
         if transcoded is not None:
-            incoming = transcoded
+            incoming = replace(transcoded, made_from=incoming.made_from)
             head = _read(intake, incoming)
     identifiers = identify(head.dataset)
     if not all(accepts(incoming, head) for accepts in intake.filters):
@@ -234,7 +236,8 @@ def _describe(
     *,
     with_parents: bool,
 ) -> NewInstance:
-    return describe(
+    made_from = incoming.made_from
+    described = describe(
         head,
         identifiers,
         Reception(incoming.origin, date_of(now_ns), now_ns),
@@ -245,6 +248,9 @@ def _describe(
         with_parents=with_parents,
         header=header,
     )
+    if made_from is None or made_from[1] == public_ids[Level.INSTANCE]:
+        return described
+    return replace(described, metadata=(made_from,))
 
 
 def _is_same_file(intake: Intake, incoming: Incoming, public_id: str) -> bool:

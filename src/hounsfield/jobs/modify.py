@@ -139,15 +139,15 @@ def run_modification(workshop: Workshop, run: JobRun) -> Iterator[None]:
     request = plan.request
     is_own_uid = SOP_INSTANCE_UID not in request.kept and SOP_INSTANCE_UID not in request.replaced
     recode = partial(_recode, request, workshop.lossy_quality) if request.transcode else None
+    kind = MetadataType.ANONYMIZED_FROM if task.is_anonymization else MetadataType.MODIFIED_FROM
 
     def change(head: Head, dataset: MutableDataset) -> None:
         apply(plan, dataset, identify(head.dataset))
 
     def one(public_id: str) -> Made:
-        return rewrite(workshop, task.origin, public_id, change, recode=recode, is_own_uid=is_own_uid)
+        return rewrite(workshop, task.origin, public_id, change, kind, recode=recode, is_own_uid=is_own_uid)
 
-    kind = MetadataType.ANONYMIZED_FROM if task.is_anonymization else MetadataType.MODIFIED_FROM
-    yield from rewrite_all(run, workshop, task.instances, one, kind)
+    yield from rewrite_all(run, workshop, task.instances, one)
     yield from _complete(run, workshop, task, request, kind)
     if not request.keeps_source:
         yield from delete_originals(run, workshop, task.instances)

@@ -130,14 +130,15 @@ def rewrite(
     origin: Origin,
     public_id: str,
     change: Change,
+    kind: MetadataType | None,
     *,
     recode: Recode | None = None,
     is_own_uid: bool = True,
 ) -> Made:
     """Store a changed copy of an instance; one that cannot be recoded is stored as it is.
 
-    With `is_own_uid` nobody but this job can have made its SOP Instance UID: what is stored already is what an
-    interrupted run stored.
+    `kind` is the metadata of the copy that names the original. With `is_own_uid` nobody but this job can have made its
+    SOP Instance UID: what is stored already is what an interrupted run stored.
 
     Raises
     ------
@@ -156,7 +157,12 @@ def rewrite(
             with suppress(Unsupported):
                 changed = ChangedFile(recode(changed.to_bytes()), ())
         incoming = Incoming(
-            origin, changed.start, is_transcoded=recode is not None, rest=changed.rest, is_uid_kept=True
+            origin,
+            changed.start,
+            is_transcoded=recode is not None,
+            rest=changed.rest,
+            made_from=None if kind is None else (kind, public_id),
+            is_uid_kept=True,
         )
         if intake.filters or intake.transcode is not None:
             incoming = replace(incoming, content=changed.to_bytes(), rest=())
@@ -237,9 +243,8 @@ def rewrite_all(
     workshop: Workshop,
     instances: Sequence[str],
     one: Callable[[str], Made],
-    kind: MetadataType | None,
 ) -> Iterator[None]:
-    """Make new instances of all, several at a time; `kind` is the metadata that names the original.
+    """Make new instances of all, several at a time.
 
     Raises
     ------
@@ -258,8 +263,6 @@ def rewrite_all(
             done = [_result(waiting.popleft(), run)]
             while waiting and waiting[0].done():
                 done.append(_result(waiting.popleft(), run))
-            if kind is not None:
-                _write_origins(workshop.archive, [made for made in done if made], kind)
             for made in done:
                 tally.add(made)
             run.progress = 0.9 * len(tally.results) / max(1, len(instances))
@@ -275,11 +278,6 @@ def _result(future: Future[Made], run: JobRun) -> Made | None:
         if not run.is_permissive:
             raise
         return None
-
-
-def _write_origins(archive: Archive, made: Sequence[Made], kind: MetadataType) -> None:
-    pairs = [(each.result[Level.INSTANCE], each.source[Level.INSTANCE]) for each in made]
-    write_origins(archive, Level.INSTANCE, pairs, kind)
 
 
 def write_origins(

@@ -108,9 +108,9 @@ def run_split(workshop: Workshop, run: JobRun) -> Iterator[None]:
         map_references(dataset, moved)
 
     def one(public_id: str) -> Made:
-        return rewrite(workshop, origin, public_id, change)
+        return rewrite(workshop, origin, public_id, change, MetadataType.MODIFIED_FROM)
 
-    yield from rewrite_all(run, workshop, task.instances, one, MetadataType.MODIFIED_FROM)
+    yield from rewrite_all(run, workshop, task.instances, one)
     if not request.keeps_source:
         yield from delete_originals(run, workshop, task.instances)
     run.progress = 1.0

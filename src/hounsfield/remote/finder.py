@@ -121,8 +121,11 @@ def check_find(requester: Requester, options: ScuOptions) -> None:
 
 
 def normalize(level: Level, keys: Keys) -> dict[Tag, KeyValue]:
-    """The keys that mean something at a level and above, with the identifiers of the resource added empty."""
-    known = {tag for upper in Level if upper <= level for tag in (*DEFAULTS[upper], *_COUNTERS[upper])}
+    """The keys that mean something at a level and above, with the identifiers of the resource added empty.
+
+    Counters are those of the level itself.
+    """
+    known = {tag for upper in Level if upper <= level for tag in DEFAULTS[upper]} | set(_COUNTERS[level])
     known |= {SPECIFIC_CHARACTER_SET}
     kept = {tag: value for tag, value in keys.items() if tag in known or tag & 0x10000 or tag in _MODULES}
     return {**dict.fromkeys(IDENTIFYING[level], ""), **kept}

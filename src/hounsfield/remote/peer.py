@@ -49,6 +49,11 @@ class Peer:
         """Whether the URL says it all."""
         return self == Peer(self.name, self.url)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it has nothing but a URL, and perhaps a user and a password."""
+        return self == Peer(self.name, self.url, username=self.username, password=self.password)
+
 
 def read_peer(name: str, value: object) -> Peer:
     """Read a definition: `["url"]`, `["url", "user", "password"]`, or an object.
@@ -167,8 +172,8 @@ def show_peer(peer: Peer) -> dict[str, object]:
 
 def show_destination(peer: Peer) -> object:
     """A peer as the jobs that send to it tell of it, without passwords."""
-    if peer.is_simple:
-        return [peer.url]
+    if peer.is_plain:
+        return [peer.url, peer.username, ""] if peer.username else [peer.url]
     return {
         "Url": peer.url,
         "Username": peer.username,

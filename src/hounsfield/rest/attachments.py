@@ -71,8 +71,11 @@ def list_attachments(door: Door, level: Level, request: Request) -> Response:
 
 
 def list_operations(door: Door, level: Level, request: Request) -> Response:
-    """What can be asked of an attachment."""
+    """What can be asked of an attachment, unless the client has it already."""
     attachment = _find(door, level, request)
+    known = not_modified(request, attachment.revision, _md5(door, attachment))
+    if known is not None:
+        return known
     names = ["compress", "uncompress", "verify-md5", *_READERS]
     if not door.options.store_md5:
         names = [name for name in names if name not in ("md5", "compressed-md5", "verify-md5")]

@@ -6,6 +6,7 @@ from typing import Any
 
 from hounsfield.dicom.keys import KeyValue
 from hounsfield.dicom.levels import Level
+from hounsfield.dicom.main_tags import DEFAULTS
 from hounsfield.dicom.tags import SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, Tag, format_tag
 from hounsfield.dicom.uids import new_uid
 from hounsfield.errors import BadRequest
@@ -313,4 +314,6 @@ def _find(
     neighbours: Neighbours, modality: Modality, level: Level, keys: dict[Tag, KeyValue]
 ) -> list[dict[Tag, KeyValue]]:
     network = neighbours.network
-    return find(modality, network.options, level, normalize(level, keys), filters=network.find_filters)
+    wanted = dict.fromkeys((tag for upper in Level if upper <= level for tag in DEFAULTS[upper]), "")
+    keys = {**wanted, **normalize(level, keys)}
+    return find(modality, network.options, level, keys, filters=network.find_filters)

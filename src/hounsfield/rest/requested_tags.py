@@ -11,6 +11,7 @@ from hounsfield.dicom import json
 from hounsfield.dicom.dictionary import lookup
 from hounsfield.dicom.identifiers import PublicId
 from hounsfield.dicom.levels import Level
+from hounsfield.dicom.main_tags import DEFAULTS
 from hounsfield.dicom.tags import SOP_CLASS_UID, Tag, format_tag
 from hounsfield.index.answers import COMPUTED, Answer, load_answers
 from hounsfield.index.database import Transaction
@@ -58,8 +59,14 @@ def _requested(
     answers = {answer.public_id: answer for answer in load_answers(tx, level, public_ids, computed)}
     entries: dict[PublicId, dict[str, Any]] = {}
     from_headers: dict[PublicId, list[Tag]] = {}
+    absent = {
+        format_tag(tag): _null(format_tag(tag))
+        for upper in Level
+        if upper <= level
+        for tag in DEFAULTS[upper]
+    }
     for resource in resources:
-        known = _known(resource, answers.get(resource.public_id))
+        known = absent | _known(resource, answers.get(resource.public_id))
         entries[resource.public_id] = {
             key: known[key] for key in map(format_tag, wanted.tags) if key in known
         }

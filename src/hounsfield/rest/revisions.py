@@ -2,7 +2,7 @@
 
 import re
 
-from hounsfield.http.errors import ParameterOutOfRange, WrongRevision
+from hounsfield.http.errors import BadRevision, WrongRevision
 from hounsfield.http.messages import Header, Request, Response
 from hounsfield.rest.door import RestOptions
 
@@ -19,15 +19,18 @@ def not_modified(request: Request, revision: int, md5: str) -> Response | None:
 
     Raises
     ------
-    ParameterOutOfRange
+    BadRevision
         If its header is no version.
     """
     given = request.headers.get("if-none-match")
     if given is None:
         return None
-    if _parse(given) == (revision, md5):
-        return Response(304, (etag(revision, md5),))
-    return None
+    header = etag(revision, md5)
+    try:
+        asked = _parse(given)
+    except BadRevision as error:
+        raise BadRevision(str(error), (header,)) from error
+    return Response(304, (header,)) if asked == (revision, md5) else None
 
 
 def check_write(options: RestOptions, request: Request, revision: int, md5: str) -> None:
@@ -37,7 +40,7 @@ def check_write(options: RestOptions, request: Request, revision: int, md5: str)
     ------
     WrongRevision
         If it names another, or must name one and does not.
-    ParameterOutOfRange
+    BadRevision
         If its header is no version.
     """
     given = request.headers.get("if-match")
@@ -52,5 +55,5 @@ def check_write(options: RestOptions, request: Request, revision: int, md5: str)
 def _parse(text: str) -> tuple[int, str]:
     match = _REVISION.fullmatch(text)
     if match is None:
-        raise ParameterOutOfRange("This is not a revision")
+        raise BadRevision("This is not a revision")
     return int(match[1]), match[2].lower()
