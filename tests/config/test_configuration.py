@@ -144,7 +144,7 @@ def test_a_message_names_the_option_and_never_shows_a_password(tmp_path: Path) -
         ({"Zzzz": 1}, 'Unknown option "Zzzz"'),
         ({"MallocArenaMax": 6}, '"MallocArenaMax" has no effect'),
         ({"Plugins": ["a.so"]}, '"Plugins" has no effect'),
-        ({"DicomWeb": {"Enable": True}}, 'section "DicomWeb" has no effect'),
+        ({"Housekeeper": {"Enable": True}}, 'section "Housekeeper" has no effect'),
         ({"MaximumStorageMode": "reject"}, "new instances will be refused"),
         ({"SyncStorageArea": False}, "power cut"),
         ({"RemoteAccessAllowed": True, "AuthenticationEnabled": False}, "Everybody on the network"),

@@ -63,13 +63,7 @@ def test_a_study_reaches_the_peer(pair: tuple[RunningServer, RunningServer]) -> 
     upload(near, *FILES)
     (study,) = near.json("/studies")
     content = near.json("/peers/far/store", [study])
-    assert content["Peer"] == {
-        "HttpHeaders": {},
-        "Pkcs11": False,
-        "Timeout": 0,
-        "Url": f"http://127.0.0.1:{far.http_port}/",
-        "Username": "alice",
-    }
+    assert content["Peer"] == [f"http://127.0.0.1:{far.http_port}/", "alice", ""]
     assert (content["InstancesCount"], content["FailedInstancesCount"], content["Compress"]) == (3, 0, False)
     assert content["Size"] == str(sum(map(len, FILES)))
     assert content["ParentResources"] == [study]
