@@ -19,9 +19,17 @@ from hounsfield.dicom.levels import Level
 from hounsfield.index import changes, deletion, insertion, labels, metadata, resources, statistics
 from hounsfield.index.changes import ChangeType
 from hounsfield.index.database import Transaction
+from hounsfield.index.find import count, find
+from hounsfield.index.headers import (
+    NewHeader,
+    compress_header,
+    make_reference,
+    read_packed_headers,
+)
 from hounsfield.index.insertion import NewAttachment, NewInstance, NewParents
 from hounsfield.index.patients import next_to_recycle, set_protected
 from hounsfield.index.pending import TABLES
+from hounsfield.index.query import Constraint, Match, Query
 
 Id = tuple[Level, str]
 NEW = (ChangeType.NEW_PATIENT, ChangeType.NEW_STUDY, ChangeType.NEW_SERIES, ChangeType.NEW_INSTANCE)
@@ -30,6 +38,19 @@ Operation = Callable[[Transaction], Any]
 
 def identify(patient: str, study: str, series: str, sop: str) -> Identifiers:
     return Identifiers(patient, f"1.{study}", f"1.{study}.{series}", f"1.{study}.{series}.{sop}")
+
+
+def packed_of(number: int) -> bytes:
+    """A header; those of odd numbers have nothing in common with those of even ones."""
+    return (b"odd" if number % 2 else b"even") * 2000 + str(number).encode()
+
+
+def header_of(number: int) -> NewHeader | None:
+    """A header compressed with a reference of its kind; none for every third."""
+    if number % 3 == 0:
+        return None
+    reference = make_reference(packed_of(number % 2))
+    return NewHeader(compress_header(packed_of(number), reference), reference)
 
 
 def new_instance(ids: Identifiers, date: str, now_ns: int) -> NewInstance:
@@ -52,6 +73,7 @@ def new_instance(ids: Identifiers, date: str, now_ns: int) -> NewInstance:
         called_aet="",
         remote_ip="",
         http_username="",
+        header=header_of(now_ns),
     )
 
 
@@ -70,6 +92,7 @@ class Model:
     recycling: dict[str, int] = field(default_factory=dict)
     protected: set[str] = field(default_factory=set)
     deleted_files: set[str] = field(default_factory=set)
+    headers: dict[str, int] = field(default_factory=dict)
 
     def ids(self, level: Level) -> set[str]:
         return {parents[level] for parents, _, _ in self.files.values()}
@@ -91,6 +114,7 @@ class Model:
             self.delete(Level.INSTANCE, instance, date)
         before = self.everything()
         self.files[instance] = (public_ids, uuid, size)
+        self.headers[instance] = now_ns
         for level in reversed(Level):
             if (level, public_ids[level]) not in before:
                 self.log(NEW[level], (level, public_ids[level]))
@@ -341,6 +365,36 @@ class IndexAndModel(RuleBasedStateMachine):
             for level, row in satellites:
                 table = TABLES[level]
                 assert tx.row(f"SELECT 1 FROM {table} WHERE id = ?", row), f"{table} {row} is gone"
+
+    @invariant()
+    def headers_agree(self) -> None:
+        ids = sorted(self.model.files)
+        with self.database.read() as tx:
+            found = {resource: packed for resource, _, packed in read_packed_headers(tx, Level.INSTANCE, ids)}
+            for level in (Level.PATIENT, Level.STUDY, Level.SERIES):
+                uppers = sorted(self.model.ids(level))
+                for upper, instance, packed in read_packed_headers(tx, level, uppers):
+                    assert self.model.files[instance][0][level] == upper
+                    assert packed == found[instance]
+            orphans = tx.rows("SELECT id FROM header_references WHERE series NOT IN (SELECT id FROM series)")
+        assert not orphans
+        expected = {each: self.model.headers[each] for each in ids}
+        assert found == {each: packed_of(number) if number % 3 else None for each, number in expected.items()}
+
+    @invariant()
+    def what_is_found_agrees(self) -> None:
+        with self.database.read() as tx:
+            for level in Level:
+                assert find(tx, Query(level)) == sorted(self.model.ids(level))
+                for patient in "AB":
+                    query = Query(level, (Constraint(0x00100020, Match.EXACT, (patient,)),))
+                    expected = {
+                        parents[level]
+                        for parents, _, _ in self.model.files.values()
+                        if parents[0] == Identifiers(patient, "", "", "").public_id(Level.PATIENT)
+                    }
+                    assert set(find(tx, query)) == expected
+                    assert count(tx, query) == len(expected)
 
     @invariant()
     def the_next_to_recycle_agrees(self) -> None:

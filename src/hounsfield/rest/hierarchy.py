@@ -42,8 +42,12 @@ def routes(door: Door) -> list[Route]:
         path = f"/{level.plural}"
         found += [
             remembering(door, "GET", path, partial(list_resources, door, level), _is_short),
-            Route(
-                "GET", path + "/{id}", partial(get_resource, door, level), is_inline=level == Level.INSTANCE
+            remembering(
+                door,
+                "GET",
+                path + "/{id}",
+                partial(get_resource, door, level),
+                _is_plain if level == Level.INSTANCE else _is_never_short,
             ),
             Route("DELETE", path + "/{id}", partial(delete_resource, door, level)),
             Route("GET", path + "/{id}/statistics", partial(get_statistics, door, level)),
@@ -75,6 +79,14 @@ def list_resources(door: Door, level: Level, request: Request) -> Response:
         if not is_expanded:
             return answer_json(public_ids)
         return answer_json(expand(door, tx, level, public_ids, _expansion(request, selected)))
+
+
+def _is_plain(request: Request) -> bool:
+    return not request.query
+
+
+def _is_never_short(_request: Request) -> bool:
+    return False
 
 
 def _is_short(request: Request) -> bool:

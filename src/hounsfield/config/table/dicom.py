@@ -167,7 +167,8 @@ QUERIES = Section(
             "StorageAccessOnFind",
             Kind.TEXT,
             "Always",
-            "Whether a query may read files for attributes that the index does not hold.",
+            "Whether a query may use attributes that are no main DICOM tags: they are read in the headers that the "
+            "index keeps, and in a file where it has none. With `Never` they match nothing, and are not answered.",
             choices=("Always", "Never", "Answers"),
         ),
         Option(
