@@ -11,6 +11,7 @@ from pydicom.data import get_testdata_file
 from pynetdicom import AE
 from tests.automation.conftest import ScriptedServer, StartScripted
 from tests.rest.builders import ids, real_file, slice_file
+from tests.servers import free_port
 
 _PATIENT, _STUDY, _SERIES, _INSTANCE = ids()
 
@@ -226,3 +227,123 @@ def test_a_server_with_a_broken_script_does_not_start(tmp_path: Path, script: st
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 255
     assert code in done.stderr or "script.lua" in done.stderr
+
+
+@pytest.mark.parametrize("guard", ["metadata.ModifiedFrom == nil", "origin.RequestOrigin ~= 'Lua'"])
+def test_instances_are_modified_sent_and_deleted_without_an_end(
+    start_scripted: StartScripted, guard: str
+) -> None:
+    """The example of Orthanc's manual, sending to ourselves; either guard keeps it from going round for ever."""
+    port = free_port()
+    scripted = start_scripted(
+        f"""
+        function OnStoredInstance(id, tags, metadata, origin)
+          note('stored', tags.StationName, origin.RequestOrigin, metadata.ModifiedFrom ~= nil)
+          if {guard} and origin.RequestOrigin ~= 'DicomProtocol' then
+            local modified = ModifyInstance(id, {{ StationName = 'Ours' }}, {{ 'StudyDate' }}, true)
+            Delete(SendToModality(modified, 'self'))
+            Delete(id)
+          end
+        end
+        function OnJobSuccess(id) note('job', ParseJson(RestApiGet('/jobs/' .. id)).Type) end
+        function OnJobFailure(id) note('failure', RestApiGet('/jobs/' .. id)) end
+        """,
+        DicomPort=port,
+        DicomModalities={"self": ["HOUNSFIELD", "127.0.0.1", port]},
+        OverwriteInstances="Always",
+    )
+    _post(scripted, slice_file())
+    lines = scripted.wait_for(lambda lines: "job SequenceOfOperations" in lines)
+    assert lines[0] == "stored nil RestApi false"
+    assert lines[1] == "stored Ours Lua true"
+    assert lines.count("stored Ours DicomProtocol false") == 1
+    assert not [line for line in lines if line.startswith("failure")]
+    assert scripted.server.json("/instances") == []
+
+
+def test_many_callbacks_that_wait_for_jobs_do_not_wait_for_each_other(start_scripted: StartScripted) -> None:
+    """More callbacks than workers order what is itself done by jobs."""
+    port = free_port()
+    scripted = start_scripted(
+        """
+        function OnStoredInstance(id, tags, metadata, origin)
+          if origin.RequestOrigin == 'RestApi' then SendToModality(id, 'self') end
+        end
+        function OnJobSuccess(id) note(ParseJson(RestApiGet('/jobs/' .. id)).Type) end
+        """,
+        DicomPort=port,
+        DicomModalities={"self": ["HOUNSFIELD", "127.0.0.1", port]},
+        ConcurrentJobs=1,
+    )
+    for number in range(8):
+        _post(scripted, slice_file(instance=f"1.1.1.{number}"))
+    scripted.wait_for(lambda lines: lines.count("SequenceOfOperations") == 8)
+    assert scripted.seen().count("DicomModalityStore") == 8
+
+
+def test_who_asks_after_storing_sees_what_scripts_made_of_it(start_scripted: StartScripted) -> None:
+    scripted = start_scripted(
+        """
+        function OnStoredInstance(id, tags, metadata, origin)
+          os.execute('sleep 0.1')
+          RestApiPut('/instances/' .. id .. '/metadata/1024', 'seen')
+        end
+        """
+    )
+    for number in range(3):
+        public_id = _post(scripted, slice_file(instance=f"1.1.1.{number}"))["ID"]
+        assert scripted.server.request("GET", f"/instances/{public_id}/metadata/1024") == (200, b"seen")
+
+
+def test_queries_are_rewritten(start_scripted: StartScripted) -> None:
+    port = free_port()
+    scripted = start_scripted(
+        """
+        function IncomingFindRequestFilter(source, origin)
+          note('in', DumpJson(source, true), DumpJson(origin))
+          source['0010,0020'] = 'P1'
+          return source
+        end
+        function OutgoingFindRequestFilter(source, modality)
+          note('out', DumpJson(source, true), modality)
+          source['0010,0010'] = '*'
+          return source
+        end
+        """,
+        DicomPort=port,
+        DicomModalities={"self": ["HOUNSFIELD", "127.0.0.1", port]},
+    )
+    _post(scripted, slice_file())
+    _post(scripted, slice_file(patient="P2", study="2.1", series="2.1.1", instance="2.1.1.1"))
+    question = {"Level": "Study", "Query": {"PatientName": "K*"}}
+    query = scripted.server.json("/modalities/self/query", question)["ID"]
+    answers = scripted.server.json(f"/queries/{query}/answers?expand&simplify")
+    assert [answer["PatientID"] for answer in answers] == ["P1"]
+    out, inside = scripted.seen()
+    assert out.startswith("out {")
+    assert out.endswith(" HOUNSFIELD")
+    assert '"0010,0010":"K*"' in out
+    assert '"0008,0052":"STUDY"' in inside
+    assert inside.endswith(
+        '{"CalledAet":"HOUNSFIELD","Manufacturer":"Generic","RemoteAet":"HOUNSFIELD","RemoteIp":"127.0.0.1"}'
+    )
+
+
+def test_a_filter_keeps_instances_from_being_sent(start_scripted: StartScripted) -> None:
+    port = free_port()
+    scripted = start_scripted(
+        """
+        function OutgoingCStoreInstanceFilter(tags, destination)
+          note(tags.PatientID, DumpJson(destination))
+          return tags.PatientID ~= 'P1'
+        end
+        """,
+        DicomPort=port,
+        DicomModalities={"self": ["HOUNSFIELD", "127.0.0.1", port]},
+        OverwriteInstances="Always",
+    )
+    _post(scripted, slice_file())
+    scripted.server.json("/modalities/self/store", {"Resources": [_INSTANCE], "Synchronous": True})
+    assert scripted.seen() == ['P1 {"RemoteAet":"HOUNSFIELD","RemoteIp":"127.0.0.1"}']
+    origin = scripted.server.request("GET", f"/instances/{_INSTANCE}/metadata/Origin")[1]
+    assert origin == b"RestApi"

@@ -25,6 +25,8 @@ class Functions:
     def __init__(self, calls: LocalCalls, configuration: Mapping[str, Json], web: WebOptions) -> None:
         self._calls, self._configuration, self._web = calls, configuration, web
         self._interpreter: Interpreter | None = None
+        self.is_asking = False
+        """Whether a script is asking another server, which may be this one."""
 
     def by_name(self) -> dict[str, Function]:
         """The functions, by the names that the toolbox knows."""
@@ -73,7 +75,11 @@ class Functions:
 
     def _ask_others(self, method: bytes, url: bytes, body: bytes, headers: LuaValue) -> bytes | bool:
         options, named = self._web, _texts(headers)
-        answered = self._lua.outside(lambda: ask(options, method.decode(), _text(url), body, named))
+        before, self.is_asking = self.is_asking, True
+        try:
+            answered = self._lua.outside(lambda: ask(options, method.decode(), _text(url), body, named))
+        finally:
+            self.is_asking = before
         return True if method == b"DELETE" else answered
 
     def _set_credentials(self, user: bytes, password: bytes) -> None:

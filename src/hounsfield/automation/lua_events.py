@@ -53,6 +53,8 @@ class LuaEvents:
         self._interpreter, self._calls, self._engine = interpreter, calls, engine
         self._period = heart_beat_seconds
         self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._told = threading.Condition()
+        self._queued_count = self._told_count = 0
         self._thread = threading.Thread(target=self._run, name="LUA-EVENTS", daemon=True)
 
     def start(self) -> None:
@@ -69,7 +71,19 @@ class LuaEvents:
         """Queue an event if there is a callback for it; called on the thread of the publisher."""
         name = callback_of(event)
         if name is not None and name in self._interpreter.defined:
+            with self._told:
+                self._queued_count += 1
             self._queue.put(event)
+
+    def is_behind(self) -> bool:
+        """Whether something happened that scripts are not told of yet."""
+        return self._told_count < self._queued_count
+
+    def catch_up(self, patience_seconds: float) -> None:
+        """Wait until scripts were told of all that has happened by now, or for some time."""
+        with self._told:
+            wanted = self._queued_count
+            self._told.wait_for(lambda: self._told_count >= wanted, patience_seconds)
 
     def _run(self) -> None:
         next_beat = time.monotonic() + self._period
@@ -83,7 +97,12 @@ class LuaEvents:
                 continue
             if event is None:
                 return
-            self._tell(event)
+            try:
+                self._tell(event)
+            finally:
+                with self._told:
+                    self._told_count += 1
+                    self._told.notify_all()
 
     def _tell(self, event: Event) -> None:
         name = callback_of(event)

@@ -12,7 +12,7 @@ from hounsfield.automation.functions import Functions
 from hounsfield.automation.interpreter import Interpreter, ScriptFailed
 from hounsfield.automation.lua_events import LuaEvents
 from hounsfield.automation.lua_filters import LuaFilters, NotPredicate
-from hounsfield.automation.operations import KIND, job_kind
+from hounsfield.automation.operations import KIND, Tools, job_kind
 from hounsfield.automation.values import Json
 from hounsfield.automation.web_client import WebOptions
 from hounsfield.errors import NotFound
@@ -25,6 +25,7 @@ from hounsfield.http.status import Retold
 
 _log = logging.getLogger("hounsfield.lua")
 
+_PATIENCE_SECONDS = 1.0
 _CANNOT_EXECUTE = (2031, "Cannot execute a Lua command")
 _NOT_PREDICATE = (2034, "The Lua function is not a predicate (only true/false outputs allowed)")
 
@@ -61,9 +62,12 @@ def extend(host: Host, options: LuaOptions) -> None:
             partial(_admits_request, filters), lambda: lua_filters.HTTP_FILTER in interpreter.defined
         )
     )
-    host.job_kinds[KIND] = job_kind(host.calls)
+    host.job_kinds[KIND] = job_kind(Tools(host.calls, host.intake))
     events = LuaEvents(interpreter, host.calls, host.engine, options.heart_beat_seconds)
     host.subscribers.append(events.on_event)
+    host.request_filters.append(
+        RequestFilter(partial(_catch_up, events), lambda: events.is_behind() and not functions.is_asking)
+    )
     host.routes.append(Route("POST", "/tools/execute-script", partial(execute_script, interpreter, options)))
     host.runs.append(partial(_running, interpreter, events, options.scripts))
 
@@ -96,6 +100,12 @@ def _running(interpreter: Interpreter, events: LuaEvents, scripts: Sequence[Path
 def _call(interpreter: Interpreter, events: LuaEvents, name: str) -> None:
     if name in interpreter.defined:
         events.guard(name, lambda: events.call(name, dict))
+
+
+def _catch_up(events: LuaEvents, _request: Request) -> bool:
+    """Let scripts go first: who asks right after storing something sees what they made of it, as in Orthanc."""
+    events.catch_up(_PATIENCE_SECONDS)
+    return True
 
 
 def _admits_request(filters: LuaFilters, request: Request) -> bool:

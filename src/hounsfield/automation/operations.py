@@ -8,6 +8,7 @@ import logging
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,12 @@ import orjson
 
 from hounsfield.automation.values import Json
 from hounsfield.dicom.levels import Level
-from hounsfield.errors import ArchiveError, BadRequest, NotFound, PeerFailure
+from hounsfield.errors import ArchiveError, BadRequest, NotFound, PeerFailure, Refused
 from hounsfield.http.local import LocalCalls, whole_body
 from hounsfield.http.messages import Response
+from hounsfield.index.metadata import MetadataType
+from hounsfield.ingest.instance import Origin, OriginKind
+from hounsfield.ingest.receive import Incoming, Intake, Outcome, receive
 from hounsfield.jobs.kinds import JobKind, JobRun
 
 KIND = "SequenceOfOperations"
@@ -26,11 +30,19 @@ _MODIFICATION_KEYS = ("Replace", "Remove", "RemovePrivateTags", "Keep", "Force")
 _LEVELS = {level.word: level.plural for level in Level}
 
 
-def job_kind(calls: LocalCalls) -> JobKind:
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What operations work with: the server's own routes, and its way in."""
+
+    calls: LocalCalls
+    intake: Intake
+
+
+def job_kind(tools: Tools) -> JobKind:
     """The kind of job that runs operations."""
 
     def run(job: JobRun) -> Iterator[None]:
-        yield from run_operations(calls, job)
+        yield from run_operations(tools, job)
 
     return JobKind(KIND, run, _content)
 
@@ -52,7 +64,7 @@ def parameters(operations: Json) -> dict[str, object]:
     return {"Operations": found}
 
 
-def run_operations(calls: LocalCalls, job: JobRun) -> Iterator[None]:
+def run_operations(tools: Tools, job: JobRun) -> Iterator[None]:
     """Do the operations in order. What fails is logged, and what would have used its result is left out.
 
     Raises
@@ -66,7 +78,7 @@ def run_operations(calls: LocalCalls, job: JobRun) -> Iterator[None]:
     for number, operation in enumerate(operations[position:], position):
         target = operation["Resource"] or result
         try:
-            result = _OPERATIONS[operation["Operation"]](calls, operation, target) if target else ""
+            result = _OPERATIONS[operation["Operation"]](tools, operation, target) if target else ""
         except (ArchiveError, OSError) as error:
             _log.error("The operation %s of a Lua script failed: %s", operation["Operation"], error)
             failures, result = failures + 1, ""
@@ -104,17 +116,17 @@ def _segment(name: object) -> str:
     return text
 
 
-def _store_scu(calls: LocalCalls, operation: Json, target: str) -> str:
+def _store_scu(tools: Tools, operation: Json, target: str) -> str:
     body = {"Resources": [target], "Synchronous": True}
     if isinstance(operation.get("LocalAet"), str) and operation["LocalAet"]:
         body["LocalAet"] = operation["LocalAet"]
-    _ask(calls, "POST", f"/modalities/{_segment(operation.get('Modality'))}/store", body)
+    _ask(tools.calls, "POST", f"/modalities/{_segment(operation.get('Modality'))}/store", body)
     return target
 
 
-def _store_peer(calls: LocalCalls, operation: Json, target: str) -> str:
+def _store_peer(tools: Tools, operation: Json, target: str) -> str:
     body = {"Resources": [target], "Synchronous": True}
-    _ask(calls, "POST", f"/peers/{_segment(operation.get('Peer'))}/store", body)
+    _ask(tools.calls, "POST", f"/peers/{_segment(operation.get('Peer'))}/store", body)
     return target
 
 
@@ -125,25 +137,28 @@ def _level_of(calls: LocalCalls, target: str) -> str:
     raise NotFound(f"There is no resource {target}")
 
 
-def _delete(calls: LocalCalls, _operation: Json, target: str) -> str:
-    _ask(calls, "DELETE", f"/{_level_of(calls, target)}/{target}")
+def _delete(tools: Tools, _operation: Json, target: str) -> str:
+    _ask(tools.calls, "DELETE", f"/{_level_of(tools.calls, target)}/{target}")
     return ""
 
 
-def _modify(calls: LocalCalls, operation: Json, target: str) -> str:
+def _modify(tools: Tools, operation: Json, target: str) -> str:
     """Modify an instance, and store it; or a resource above, by a job. The result is the new one."""
-    plural = _level_of(calls, target)
+    plural = _level_of(tools.calls, target)
     body = {key: operation[key] for key in _MODIFICATION_KEYS if operation.get(key) is not None}
     if body.get("Replace") == []:  # An empty table of Lua.
         body["Replace"] = {}
     body["Replace"] = {name: _text(value) for name, value in body.get("Replace", {}).items()}
-    body["Synchronous"] = True
     if plural == "instances":
-        body |= {"Resources": [target], "Level": "Instance"}
-        made = orjson.loads(whole_body(_ask(calls, "POST", "/tools/bulk-modify", body)))
-        new: str = next(each["ID"] for each in made["Resources"] if each["Type"] == "Instance")
-    else:
-        new = orjson.loads(whole_body(_ask(calls, "POST", f"/{plural}/{target}/modify", body)))["ID"]
+        file = whole_body(_ask(tools.calls, "POST", f"/instances/{target}/modify", body))
+        made_from = (MetadataType.MODIFIED_FROM, target)
+        receipt = receive(tools.intake, Incoming(Origin(OriginKind.LUA), file, made_from=made_from))
+        if receipt.outcome is Outcome.FILTERED_OUT:
+            raise Refused("A filter does not let the modified instance in")
+        return receipt.identifiers.public_id(Level.INSTANCE)
+    body["Synchronous"] = True
+    answer = orjson.loads(whole_body(_ask(tools.calls, "POST", f"/{plural}/{target}/modify", body)))
+    new: str = answer["ID"]
     return new
 
 
@@ -152,10 +167,10 @@ def _text(value: Json) -> Json:
     return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
-def _call_system(calls: LocalCalls, operation: Json, target: str) -> str:
+def _call_system(tools: Tools, operation: Json, target: str) -> str:
     """Run a program. Its last argument, after those ordered, is the path of a copy of the instance's file."""
     arguments = operation.get("Arguments") or []
-    file = whole_body(_ask(calls, "GET", f"/instances/{_segment(target)}/file"))
+    file = whole_body(_ask(tools.calls, "GET", f"/instances/{_segment(target)}/file"))
     with tempfile.TemporaryDirectory(prefix="hounsfield-") as folder:
         copy = Path(folder) / f"{target}.dcm"
         copy.write_bytes(file)
@@ -166,7 +181,7 @@ def _call_system(calls: LocalCalls, operation: Json, target: str) -> str:
     return target
 
 
-_OPERATIONS: dict[str, Callable[[LocalCalls, Json, str], str]] = {
+_OPERATIONS: dict[str, Callable[[Tools, Json, str], str]] = {
     "store-scu": _store_scu,
     "store-peer": _store_peer,
     "delete": _delete,

@@ -48,7 +48,12 @@ def post_instances(door: Door, request: Request) -> Response:
 
 
 def origin_of(request: Request) -> Origin:
-    """Where an upload comes from."""
+    """Who sends an instance by a request: a client, or a script of the server itself."""
+    match request.origin:
+        case "lua":
+            return Origin(OriginKind.LUA)
+        case "plugin":
+            return Origin(OriginKind.PLUGINS)
     return Origin(OriginKind.REST_API, remote_ip=request.remote_ip, http_username=request.username)
 
 
