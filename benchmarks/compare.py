@@ -25,6 +25,7 @@ from benchmarks.workloads import (
     find_storescu,
     find_wrk,
     measure_archive,
+    measure_change,
     measure_get,
     measure_ingest,
     measure_once,
@@ -35,7 +36,7 @@ from benchmarks.workloads import (
 
 from hounsfield.dicom.levels import Level
 
-GROUPS = ("store", "post", "get")
+GROUPS = ("store", "post", "change", "get")
 BESIDE = Path("/usr/sbin/Orthanc")
 ASSOCIATIONS = (1, 4)
 CONNECTIONS = (1, 8)
@@ -86,7 +87,9 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure Hounsfield, alone or beside Orthanc.")
     parser.add_argument("--slices", type=int, default=1000, help="how many (default: 1000)")
     parser.add_argument("--repeat", type=int, default=3, help="rounds, whose median is printed (default: 3)")
-    parser.add_argument("--only", type=_groups, default=GROUPS, help="some of store,post,get (default: all)")
+    parser.add_argument(
+        "--only", type=_groups, default=GROUPS, help="some of store,post,change,get (default: all)"
+    )
     parser.add_argument("--no-sync", action="store_true", help="with SyncStorageArea off")
     parser.add_argument("--nagle", action="store_true", help="without TCP_NODELAY=1 in the environment")
     parser.add_argument(
@@ -140,6 +143,8 @@ def _run(plan: Plan, groups: Sequence[str]) -> Iterator[Sample]:
             elif group == "post":
                 for connections in CONNECTIONS:
                     yield from _ingest(plan, "POST", connections)
+            elif group == "change":
+                yield from _change(plan)
             else:
                 find_wrk()
                 yield from _get(plan)
@@ -160,6 +165,26 @@ def _ingest(plan: Plan, protocol: str, at_once: int) -> Iterator[Sample]:
                 else:
                     work = partial(post, server, plan.files, at_once)
                 yield from measure_ingest(server, name, len(plan.files), work)
+
+
+def _change(plan: Plan) -> Iterator[Sample]:
+    """Studies are anonymized and modified, one after the other."""
+    study = make_slice(0).identifiers.public_id(Level.STUDY)
+    count = min(IN_A_STUDY, len(plan.files))
+    with ExitStack() as stack:
+        servers = []
+        for number, kind in enumerate(plan.kinds):
+            folder = plan.folder / f"changed-{number}"
+            servers.append(stack.enter_context(running(kind, folder, plan.environ, plan.options)))
+            post(servers[-1], plan.files[:count], 4)
+        for word, body in (("anonymize", {}), ("modify", {"Replace": {"StudyDescription": "Benchmark"}})):
+            _say(f"{word} a study")
+            for _ in range(plan.rounds):
+                for server in servers:
+                    path = f"/studies/{study}/{word}"
+                    yield measure_change(
+                        server, f"instances by POST /studies/{{id}}/{word}", path, body, count
+                    )
 
 
 def _get(plan: Plan) -> Iterator[Sample]:

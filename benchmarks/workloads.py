@@ -183,3 +183,31 @@ def measure_archive(server: Server, name: str, study: str, instances: int) -> li
         Sample(name, "/s", server.kind.name, instances / seconds, cpu_ms / instances),
         Sample("size of this archive", "MB", server.kind.name, size / (1 << 20)),
     ]
+
+
+def measure_change(
+    server: Server, name: str, path: str, body: Mapping[str, object], instances: int
+) -> Sample:
+    """How many instances a second a job makes of a study, until it answers; what it made is deleted again."""
+    wait_until_quiet(server)
+    cpu, began = server.cpu_seconds(), time.perf_counter()
+    made = _ask(server, "POST", path, json.dumps(body).encode())
+    seconds = time.perf_counter() - began
+    cpu_ms = (server.cpu_seconds() - cpu) * 1e3
+    if json.loads(made)["InstancesCount"] != instances or json.loads(made)["FailedInstancesCount"]:
+        raise RuntimeError(f"{server.kind.name} did not change all of {instances} instances")
+    _ask(server, "DELETE", json.loads(made)["Path"], b"")
+    return Sample(name, "/s", server.kind.name, instances / seconds, cpu_ms / instances)
+
+
+def _ask(server: Server, method: str, path: str, body: bytes) -> bytes:
+    connection = http.client.HTTPConnection(ADDRESS, server.http_port, timeout=300)
+    try:
+        connection.request(method, path, body)
+        response = connection.getresponse()
+        answer = response.read()
+    finally:
+        connection.close()
+    if response.status != 200:
+        raise RuntimeError(f"{server.kind.name} answered {response.status} to {method} {path}")
+    return answer
