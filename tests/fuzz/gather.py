@@ -21,6 +21,7 @@ _TAKE_REAL_FILES = (
     "dicom.head",
     "dicom.whole",
     "imaging.file",
+    "imaging.presentation",
     "imaging.transcode",
     "ingest.upload",
 )
@@ -39,6 +40,7 @@ _COST_US = {
     "imaging.file": 370,
     "imaging.fragments": 100,
     "imaging.palette": 30,
+    "imaging.presentation": 1500,
     "imaging.transcode": 1500,
     "ingest.indexed_file": 700,
     "ingest.upload": 1100,

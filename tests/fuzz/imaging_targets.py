@@ -21,6 +21,8 @@ from hounsfield.imaging.fragments import Encapsulated, locate_frame
 from hounsfield.imaging.frames import read_frame
 from hounsfield.imaging.limits import Limits
 from hounsfield.imaging.png import encode_png
+from hounsfield.imaging.presentation import present, read_presentation
+from hounsfield.imaging.presentation_state import present_state, read_state
 from hounsfield.imaging.recode import recoded_of_header
 from hounsfield.imaging.tables import read_palette
 from hounsfield.imaging.transcode import transcode
@@ -72,6 +74,82 @@ def transcoded(data: bytes) -> None:
             continue
         if result != data:
             read_head(result)
+
+
+def presented(data: bytes) -> None:
+    """A file shown by the standard, and by itself as a presentation state."""
+    head = read_head(data)
+    for number in (1, 2):
+        try:
+            pixels = decode(read_frame(data, head, number, limits=_LIMITS), _LIMITS)
+            own = read_presentation(head.dataset, pixels.description, number)
+            encode_png(present(pixels, own, box=render.Box(20, 30, True), limits=_LIMITS))
+            encode_png(present(pixels, own, limits=_LIMITS))
+            state = read_state(head.dataset, head.dataset, pixels, number, own)
+            encode_png(present_state(pixels, state, limits=_LIMITS))
+        except ArchiveError:
+            continue
+
+
+def _presentation_seed() -> bytes:
+    """An image that is a presentation state about itself."""
+    reference = _sequence(0x00081140, _element(0x00081155, b"UI", b"1.2.3"))
+    graphic = b"".join(
+        (
+            _element(0x00700005, b"CS", b"PIXEL"),
+            _element(0x00700022, b"FL", struct.pack("<4f", 1, 1, 9, 12)),
+            _element(0x00700023, b"CS", b"CIRCLE"),
+        )
+    )
+    area = _element(0x00700052, b"SL", struct.pack("<2i", 2, 2)) + _element(
+        0x00700053, b"SL", struct.pack("<2i", 9, 9)
+    )
+    window = _element(0x00281050, b"DS", b"40\\50") + _element(0x00281051, b"DS", b"400\\20")
+    overlay = b"".join(
+        _element(tag, b"US", struct.pack("<H", value))
+        for tag, value in ((0x60000010, 8), (0x60000011, 8), (0x60000100, 1), (0x60000102, 0))
+    )
+    before = _sequence(0x00081115, reference)
+    behind = b"".join(
+        (
+            _element(0x00181600, b"CS", b"CIRCULAR\\POLYGONAL"),
+            _element(0x00181610, b"IS", b"8\\8"),
+            _element(0x00181612, b"IS", b"5"),
+            _element(0x00181620, b"IS", b"1\\1\\1\\9\\9\\9"),
+        )
+    )
+    image = b"".join(
+        _element(tag, b"US", struct.pack("<H", value))
+        for tag, value in (
+            (0x00280002, 1),
+            (0x00280010, _SIDE),
+            (0x00280011, _SIDE),
+            (0x00280100, 16),
+            (0x00280101, 12),
+            (0x00280102, 11),
+            (0x00280103, 0),
+            (0x00280120, 5),
+        )
+    )
+    after = b"".join(
+        (
+            _sequence(0x00283110, window),
+            _sequence(0x00700001, _sequence(0x00700009, graphic)),
+            _element(0x00700041, b"CS", b"Y"),
+            _element(0x00700042, b"US", struct.pack("<H", 90)),
+            _sequence(0x0070005A, area),
+            overlay,
+            _element(0x60003000, b"OW", bytes(range(8))),
+            _element(0x7FE00010, b"OW", _GREY.tobytes()),
+        )
+    )
+    uids = _element(0x00080016, b"UI", b"1.2") + _element(0x00080018, b"UI", b"1.2.3")
+    return wrap_header("1.2", "1.2.3", _EXPLICIT) + uids + before + behind + image + after
+
+
+def _sequence(tag: int, item: bytes) -> bytes:
+    inner = struct.pack("<HHI", 0xFFFE, 0xE000, len(item)) + item
+    return struct.pack("<HH2sHI", tag >> 16, tag & 0xFFFF, b"SQ", 0, len(inner)) + inner
 
 
 def worker_answers(data: bytes) -> None:
@@ -222,6 +300,7 @@ _OFFSETS = struct.pack("<3I", 0, 12, 24)
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "imaging_file": file_to_images,
     "imaging_transcode": transcoded,
+    "imaging_presentation": presented,
     "imaging_worker_answers": worker_answers,
     "imaging_palette": palette,
     "imaging_fragments": fragments_of_frames,
@@ -256,3 +335,4 @@ SEEDS: dict[str, list[bytes]] = {
     **{f"imaging_{name}": streams for name, streams in _STREAMS.items()},
 }
 SEEDS["imaging_transcode"] = SEEDS["imaging_file"]
+SEEDS["imaging_presentation"] = [_presentation_seed(), *SEEDS["imaging_file"]]

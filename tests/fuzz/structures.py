@@ -221,6 +221,7 @@ BUILDERS: dict[str, tuple[Builder, ...]] = {
     "dicom.whole": (file, file, dataset, deep_dataset),
     "imaging.palette": (dataset,),
     "imaging.file": (image_file,),
+    "imaging.presentation": (image_file,),
     "imaging.transcode": (image_file,),
     "ingest.indexed_file": (dataset,),
     "ingest.upload": (file, file, dataset, deep_dataset),

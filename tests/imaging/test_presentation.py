@@ -260,3 +260,18 @@ def test_shapes_have_their_places() -> None:
     assert image[10, 10] == 0
     draw_lines(image, [(-1e9, 0), (1e9, 5)], 255)
     assert Window(1, 1, VoiFunction.LINEAR).width == 1
+
+
+def test_supplemental_colours_are_shown_beside_grey(make: Make) -> None:
+    table = np.arange(4, dtype=np.uint16) << 14
+    entries = {
+        f"{colour}PaletteColorLookupTable{part}": value
+        for colour, scale in (("Red", 3), ("Green", 0), ("Blue", 1))
+        for part, value in (("Descriptor", [4, 252, 16]), ("Data", (table * np.uint16(scale)).tobytes()))
+    }
+    image = shown(make(RAMP, BitsStored=12, PixelPresentation="COLOR", **EXACT, **entries))
+    assert image.shape == (4, 256, 3)
+    np.testing.assert_array_equal(image[0, :252], np.repeat(np.arange(252)[:, np.newaxis], 3, axis=1))
+    assert image[0, 253].tolist() == [0xC0, 0, 0x40]
+    grey = shown(make(RAMP, BitsStored=12, PixelPresentation="MONOCHROME", **EXACT, **entries))
+    assert grey.shape == (4, 256)

@@ -12,15 +12,18 @@ from numpy.typing import NDArray
 
 Point = tuple[float, float]
 
-_FARTHEST = 1 << 20
+_FARTHEST = 4
+"""Sides of the image that a line may reach beyond it."""
+
 _CURVE_STEPS = 180
 _POINT_ARM = 3.0
 
 
 def draw_lines(image: NDArray[Any], points: Sequence[Point], level: int) -> None:
     """A line of one pixel's width through all points; parts beyond the image are left out."""
+    farthest = _FARTHEST * max(image.shape[:2])
     for (x0, y0), (x1, y1) in pairwise(points):
-        if max(map(abs, (x0, y0, x1, y1))) > _FARTHEST:
+        if max(map(abs, (x0, y0, x1, y1))) > farthest:
             continue
         steps = int(max(abs(x1 - x0), abs(y1 - y0))) + 1
         _set(image, np.linspace(x0, x1, 2 * steps + 1), np.linspace(y0, y1, 2 * steps + 1), level)

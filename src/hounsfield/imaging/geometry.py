@@ -78,6 +78,13 @@ class Places:
         return [*(item for items in found for item in items), self.top, *detector]
 
 
+def place_of(dataset: Dataset, number: int) -> Places:
+    """Where to look for the attributes of frame `number`, from 1."""
+    shared = next(iter(dataset.items(SHARED_FUNCTIONAL_GROUPS)[:1]), None)
+    own = dataset.items(PER_FRAME_FUNCTIONAL_GROUPS)[number - 1 : number]
+    return Places(dataset, shared, own[0] if own else None)
+
+
 def places_of(dataset: Dataset, frames: int) -> list[Places]:
     """Where to look for the attributes of each of the frames of an instance. PS3.3 C.7.6.16."""
     shared = next(iter(dataset.items(SHARED_FUNCTIONAL_GROUPS)[:1]), None)

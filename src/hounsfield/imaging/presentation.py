@@ -15,14 +15,15 @@ from hounsfield import errors
 from hounsfield.dicom.dataset import Dataset
 from hounsfield.dicom.tags import Tag
 from hounsfield.imaging.automatic_window import automatic_window
+from hounsfield.imaging.colour import apply_palette
 from hounsfield.imaging.decode import Pixels
-from hounsfield.imaging.description import MONOCHROME1, PixelDescription
-from hounsfield.imaging.geometry import Places, decimals, first_decimals, places_of
+from hounsfield.imaging.description import MONOCHROME1, MONOCHROME2, PixelDescription
+from hounsfield.imaging.geometry import Places, decimals, first_decimals, place_of
 from hounsfield.imaging.limits import DEFAULT_LIMITS, Limits
 from hounsfield.imaging.lut import IDENTITY, Rescale, VoiFunction, Window, grey_levels, modality_values
 from hounsfield.imaging.overlays import Overlay, paint, read_overlays
 from hounsfield.imaging.render import AS_IT_IS, Box, is_colour, resized, stored_colour, stored_grey
-from hounsfield.imaging.tables import LookupTable, read_lookup_table
+from hounsfield.imaging.tables import LookupTable, Palette, read_lookup_table, read_palette
 from hounsfield.imaging.units import MODALITY, read_modality, read_units
 
 _WINDOW_CENTER, _WINDOW_WIDTH, _VOI_LUT_FUNCTION = 0x00281050, 0x00281051, 0x00281056
@@ -32,6 +33,7 @@ _PRESENTATION_LUT_SEQUENCE = 0x20500010
 _PIXEL_PADDING_VALUE, _PIXEL_PADDING_RANGE_LIMIT = 0x00280120, 0x00280121
 _PIXEL_ASPECT_RATIO, _PIXEL_SPACING, _IMAGER_PIXEL_SPACING = 0x00280034, 0x00280030, 0x00181164
 _PIXEL_MEASURES_SEQUENCE = 0x00289110
+_PIXEL_PRESENTATION = 0x00089205
 _ICC_PROFILE = 0x00282000
 _LARGEST_PROFILE = 4 << 20
 _MOST_WINDOWS = 64
@@ -61,11 +63,13 @@ class Presentation:
     """Height of a pixel by its width."""
 
     icc_profile: bytes = field(default=b"", repr=False)
+    supplemental: Palette | None = None
+    """Colours for the stored values from its first on: Supplemental Palette Color LUTs, PS3.3 C.7.6.19."""
 
 
 def read_presentation(dataset: Dataset, description: PixelDescription, number: int) -> Presentation:
     """What the data set of an image says of showing its frame `number`, from 1; `Corrupt` if a table is broken."""
-    places = places_of(dataset, description.number_of_frames)[number - 1]
+    places = place_of(dataset, number)
     profile = dataset.raw(_ICC_PROFILE)
     return Presentation(
         modality=read_modality(places, is_signed=description.is_signed),
@@ -78,6 +82,7 @@ def read_presentation(dataset: Dataset, description: PixelDescription, number: i
         overlays=tuple(read_overlays(dataset, number)),
         aspect=_aspect(places),
         icc_profile=profile if len(profile) <= _LARGEST_PROFILE else b"",
+        supplemental=_supplemental(dataset, description),
     )
 
 
@@ -138,6 +143,14 @@ def _padding(dataset: Dataset, description: PixelDescription) -> tuple[int, int]
     return low, high
 
 
+def _supplemental(dataset: Dataset, description: PixelDescription) -> Palette | None:
+    """A palette beside grey values, if the colours are what is to be seen: Pixel Presentation (0008,9205)."""
+    wanted = (dataset.text(_PIXEL_PRESENTATION) or "").strip(" \0")
+    if wanted not in ("COLOR", "MIXED") or description.photometric != MONOCHROME2 or description.is_float:
+        return None
+    return read_palette(dataset)
+
+
 def _aspect(places: Places) -> float:
     for tag, sequence in ((_PIXEL_ASPECT_RATIO, 0), (_PIXEL_SPACING, _PIXEL_MEASURES_SEQUENCE)):
         found = (
@@ -185,7 +198,7 @@ def present(
     Unsupported
         If the image asked for is larger than `limits` allow.
     """
-    image = colour_image(pixels, presentation) if is_colour(pixels) else grey_image(pixels, presentation, voi)
+    image = picture(pixels, presentation, voi)
     for overlay in presentation.overlays:
         paint(image, overlay, 255)
     return resized_grey_levels(image, box, limits, presentation.aspect)
@@ -199,6 +212,22 @@ def resized_grey_levels(
     return fitted
 
 
+def picture(pixels: Pixels, presentation: Presentation, voi: Voi | int) -> NDArray[np.uint8]:
+    """A frame in grey levels or sRGB; without overlays, at its own size."""
+    if is_colour(pixels):
+        return colour_image(pixels, presentation)
+    grey = grey_image(pixels, presentation, voi)
+    palette = presentation.supplemental
+    if palette is None:
+        return grey
+    stored = stored_grey(pixels)
+    is_coloured = stored >= palette.red.first
+    rgb = np.repeat(grey[..., np.newaxis], 3, axis=2)
+    if is_coloured.any():
+        rgb[is_coloured] = apply_palette(stored[is_coloured][:, np.newaxis], palette).reshape(-1, 3)
+    return rgb
+
+
 def grey_image(pixels: Pixels, presentation: Presentation, voi: Voi | int = 0) -> NDArray[np.uint8]:
     """The grey levels of a frame, padding black; without overlays, at its own size."""
     stored = stored_grey(pixels)
@@ -209,7 +238,8 @@ def grey_image(pixels: Pixels, presentation: Presentation, voi: Voi | int = 0) -
     chosen = _choose(presentation, voi)
     if chosen is None:
         shown = stored if is_padded is None or is_padded.all() else stored[~is_padded]
-        values = modality_values(shown, presentation.modality)
+        with np.errstate(over="ignore", invalid="ignore"):  # absurd slopes
+            values = modality_values(shown, presentation.modality)
         chosen = automatic_window(values, presentation.modality_word, presentation.unit)
     grey = np.array(grey_levels(stored, presentation.modality, chosen, is_rounded=True))
     if presentation.presentation_lut is not None:

@@ -30,14 +30,13 @@ from hounsfield.imaging.overlays import paint
 from hounsfield.imaging.presentation import (
     Presentation,
     Voi,
-    colour_image,
-    grey_image,
     is_inverse,
+    picture,
     read_presentation_lut,
     read_voi,
     resized_grey_levels,
 )
-from hounsfield.imaging.render import AS_IT_IS, Box, is_colour
+from hounsfield.imaging.render import AS_IT_IS, Box
 from hounsfield.imaging.tables import LookupTable
 from hounsfield.imaging.units import read_modality
 
@@ -57,7 +56,7 @@ _SHUTTER_EDGES = (0x00181602, 0x00181604, 0x00181606, 0x00181608)  # left, right
 _CIRCULAR_SHUTTER_CENTER, _CIRCULAR_SHUTTER_RADIUS = 0x00181610, 0x00181612
 _POLYGONAL_SHUTTER_VERTICES = 0x00181620
 _MOST_OBJECTS = 2000
-_MOST_POINTS = 20_000
+_MOST_POINTS = 5000
 _WHITE = 255
 
 
@@ -178,11 +177,13 @@ def _one(state: Dataset, sequence: Tag, uid: str, number: int) -> Dataset | None
 
 
 def _shapes(state: Dataset, uid: str, number: int) -> list[Shape]:
-    found = []
+    found: list[Shape] = []
+    drawn = 0
     for annotation in _ours(state, _GRAPHIC_ANNOTATION_SEQUENCE, uid, number):
         for item in annotation.items(_GRAPHIC_OBJECT_SEQUENCE)[:_MOST_OBJECTS]:
             values = [float(each) for each in item.numbers(_GRAPHIC_DATA)[: 2 * _MOST_POINTS]]
-            if not np.isfinite(values).all():
+            drawn += len(values) // 2
+            if not np.isfinite(values).all() or drawn > _MOST_POINTS:
                 continue
             is_display = (item.text(_GRAPHIC_ANNOTATION_UNITS) or "").strip() == "DISPLAY"
             points = tuple(zip(values[::2], values[1::2], strict=False))
@@ -248,10 +249,7 @@ def present_state(
 ) -> NDArray[np.uint8]:
     """Show a frame by a presentation state; parameters and errors as of `presentation.present`."""
     presentation = state.presentation
-    if is_colour(pixels):
-        image = colour_image(pixels, presentation)
-    else:
-        image = grey_image(pixels, presentation, voi)
+    image = picture(pixels, presentation, voi)
     for overlay in presentation.overlays:
         paint(image, overlay, _WHITE)
     if state.shutter is not None:
