@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -75,6 +75,20 @@ def test_scripts_may_wait_for_each_other_in_turn(bench: Bench) -> None:
 
     bench.work = work
     assert bench.interpreter.execute(b"print(RestApiGet('/x'))") == b"end\n"
+
+
+def test_a_script_from_outside_waits_for_one_that_waits_for_the_server(bench: Bench) -> None:
+    bench.interpreter.execute(b"function Filter() RestApiGet('/x') done = 'first' end")
+    with ThreadPoolExecutor(2) as pool:
+        outside: list[Future[bytes]] = []
+
+        def work() -> LuaValue:
+            outside.append(pool.submit(bench.interpreter.execute, b"print(done)"))
+            return bench.interpreter.execute(b"print(done)")  # Sent by the script itself.
+
+        bench.work = work
+        bench.call("Filter")
+        assert outside[0].result(20) == b"first\n"
 
 
 def test_endless_recursion_through_the_server_is_refused(bench: Bench) -> None:

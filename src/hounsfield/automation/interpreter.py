@@ -3,7 +3,8 @@
 While Lua waits for something of the server (a request of its own, a program), that something may need Lua too, on
 another thread: a filter, mostly. So the thread that holds the interpreter does not simply wait: it has the work done
 by a helper, and meanwhile runs what others ask of Lua. Calls are thereby nested, as the interpreter wants them, and
-nobody waits for somebody who waits for him.
+nobody waits for somebody who waits for him. Scripts that clients send wait for a while until the one that runs has
+ended, unless it sent them itself: they may replace what it is made of.
 """
 
 import logging
@@ -24,6 +25,8 @@ _log = logging.getLogger("hounsfield.lua")
 
 PATIENCE_SECONDS = 60.0
 """How long a filter waits for a script that occupies the interpreter."""
+SCRIPT_WAIT_SECONDS = 10.0
+"""How long a script that a client sends waits for one that is waiting for the server."""
 MAXIMUM_NESTING = 16
 _SHORT_WAIT_SECONDS = 1.0
 
@@ -37,8 +40,10 @@ class ScriptFailed(BadRequest):
 class _Request(Generic[T]):
     """What a thread asks of the interpreter while another holds it."""
 
-    def __init__(self, work: Callable[[], T]) -> None:
+    def __init__(self, work: Callable[[], T], nested_after_seconds: float) -> None:
         self.work = work
+        self.nested_from = time.monotonic() + nested_after_seconds
+        """When it may be run inside of what is running."""
         self.answer: Future[T] = Future()
 
     def run(self) -> None:
@@ -60,6 +65,7 @@ class Interpreter:
         self._is_stopping = False
         self._helpers = ThreadPoolExecutor(MAXIMUM_NESTING, thread_name_prefix="LUA-CALL")
         self._outputs: list[list[bytes]] = []
+        self._here = threading.local()
         self._callbacks = tuple(callbacks)
         self.defined: frozenset[str] = frozenset()
         """The callbacks that scripts define, as of the last script that was run."""
@@ -98,7 +104,8 @@ class Interpreter:
                 self.defined = frozenset(each for each in self._callbacks if self._is_function(each.encode()))
             return printed
 
-        return self.hold(work)
+        is_sent_by_script = getattr(self._here, "is_for_script", False)
+        return self.hold(work, nested_after_seconds=0.0 if is_sent_by_script else SCRIPT_WAIT_SECONDS)
 
     def call(self, name: str, *arguments: LuaValue) -> LuaValue:
         """Call a global function: its first result, or None if there is no such function.
@@ -111,8 +118,14 @@ class Interpreter:
         finally:
             self._outputs.pop()
 
-    def hold(self, work: Callable[[], T], patience_seconds: float = PATIENCE_SECONDS) -> T:
-        """Do something with the interpreter, alone.
+    def hold(
+        self,
+        work: Callable[[], T],
+        patience_seconds: float = PATIENCE_SECONDS,
+        *,
+        nested_after_seconds: float = 0.0,
+    ) -> T:
+        """Do something with the interpreter, alone, or inside of a script that has waited for so long for the server.
 
         Raises
         ------
@@ -122,7 +135,7 @@ class Interpreter:
         me = threading.get_ident()
         if self._owner == me:
             return work()
-        request = _Request(work)
+        request = _Request(work, nested_after_seconds)
         if not self._take(request, me, patience_seconds):
             return request.answer.result()  # Run by the thread that holds the interpreter.
         try:
@@ -148,12 +161,16 @@ class Interpreter:
             raise Cancelled("The server stops")
         self._nesting += 1
         try:
-            answer = self._helpers.submit(work)
+            answer = self._helpers.submit(self._for_script, work)
             answer.add_done_callback(self._notify)
             self._serve_until(answer)
             return answer.result()
         finally:
             self._nesting -= 1
+
+    def _for_script(self, work: Callable[[], T]) -> T:
+        self._here.is_for_script = True
+        return work()
 
     def stop(self) -> None:
         """Let running scripts fail; no more are run."""
@@ -184,13 +201,19 @@ class Interpreter:
     def _serve_until(self, answer: Future[T]) -> None:
         while True:
             with self._changed:
-                while not answer.done() and not self._requests:
+                request = self._next_nested()
+                while not answer.done() and request is None:
                     self._changed.wait(_SHORT_WAIT_SECONDS)
-                if answer.done():
+                    request = self._next_nested()
+                if request is None or answer.done():
                     return
-                request = self._requests.popleft()
+                self._requests.remove(request)
                 self._changed.notify_all()
             request.run()
+
+    def _next_nested(self) -> _Request[Any] | None:
+        now = time.monotonic()
+        return next((request for request in self._requests if request.nested_from <= now), None)
 
     def _notify(self, _answer: Future[Any]) -> None:
         with self._changed:
