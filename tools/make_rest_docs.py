@@ -108,31 +108,50 @@ HEADERS = {
 MEMBERS = {
     "Asynchronous": "whether only to submit the job (false)",
     "CaseSensitive": "whether case and accents matter",
-    "Extended": "a DICOMDIR that tells more",
+    "Content": "a data URI of a picture or a document, or an array of them",
+    "DicomVersion": "the edition of PS3.15: `2008`, `2017c`, `2021b` or `2023b`",
+    "Encapsulate": "whether to keep a JPEG as it is (false)",
     "Expand": "objects instead of ids",
+    "Extended": "a DICOMDIR that tells more",
     "Filename": "the name under which a browser saves the answer",
+    "Force": "whether identifiers may be given or kept (false)",
     "Full": "tags as objects with name, type and value",
+    "Instances": "ids of instances",
+    "InterpretBinaryTags": "whether data URIs are decoded (true)",
+    "Keep": "tags or paths that stay as they are",
+    "KeepLabels": "whether to copy the labels (false)",
+    "KeepPrivateTags": "whether private tags stay (false)",
+    "KeepSource": "whether the originals stay",
     "Labels": "labels to look for",
     "LabelsConstraint": "`All`, `Any` or `None` of the labels",
     "Level": "`Patient`, `Study`, `Series` or `Instance`",
     "Limit": "how many to answer at most; 0 for all",
+    "LimitToThisLevelMainDicomTags": "whether to write nothing but the main tags of this resource (false)",
     "LossyQuality": "of lossy JPEG, 1 to 100",
     "Metadata": "whether to tell the metadata",
     "MetadataQuery": "metadata to match",
     "OrderBy": "objects with `Type`, `Key` and `Direction`",
+    "Parent": "the patient, study or series that it is to belong to",
     "ParentPatient": "only below this patient",
     "ParentSeries": "only below this series",
     "ParentStudy": "only below this study",
     "Permissive": "whether to go on when a part of the job fails (false)",
     "Priority": "which of the jobs that wait is run first (0)",
+    "PrivateCreator": "of the private tags",
     "Query": "tags to match, with wildcards, ranges and lists",
+    "ReconstructFiles": "whether to transcode and compress the files as configured now (false)",
+    "Remove": "tags or paths to remove",
+    "RemovePrivateTags": "whether to remove private tags (false)",
+    "Replace": "values by tag or path",
     "RequestedTags": "further tags to tell of each resource",
     "Resources": "ids of resources",
     "ResponseContent": "what to tell of each resource",
+    "Series": "ids of series",
     "Short": "tags by group and element",
     "Simplify": "tags by name",
     "Since": "how many to skip",
     "Synchronous": "whether to wait for the job (true); wins over `Asynchronous`",
+    "Tags": "values by tag",
     "Transcode": "the transfer syntax wanted",
     "UserData": "any JSON, to be told with the job",
     "Utf8": "whether names may hold more than ASCII",
@@ -152,6 +171,7 @@ are said to have no body. Any answer in JSON is given in XML to who accepts `app
 # All images have one handler.
 _OF_RENDERED = ("height", "smooth", "width", "window-center", "window-width")
 _LEVELS = ("patients", "studies", "series", "instances")
+_LEVEL_WORDS = ("Patient", "Study", "Series")
 _SERVER = {"HttpServerEnabled": False, "DicomServerEnabled": False}
 
 
@@ -241,8 +261,12 @@ def words_of(route: Route) -> tuple[list[str], list[str], list[str]]:
         )
         arguments = [name for name in ARGUMENTS if name in in_requests and name not in left_out]
     else:
-        # `Parent` is put together with the name of a level.
-        members = [name for name in MEMBERS if name in in_bodies or name[:6] in in_bodies & {"Parent"}]
+        # In searches `Parent` is put together with the name of a level.
+        parents = (
+            {"Parent"} if "Tags" in in_bodies else {name for name in MEMBERS if name[6:] in _LEVEL_WORDS}
+        )
+        known = in_bodies - {"Parent"} | (parents if "Parent" in in_bodies else set())
+        members = [name for name in MEMBERS if name in known]
     return arguments, members, [name for name in HEADERS if name in in_requests]
 
 
@@ -272,7 +296,9 @@ def _words(handler: Callable[..., Any]) -> tuple[set[str], set[str]]:
 
 
 def _is_of_the_room(function: Callable[..., Any]) -> bool:
-    return function.__module__.startswith(("hounsfield.rest.", "hounsfield.automation."))
+    return function.__module__.startswith(
+        ("hounsfield.rest.", "hounsfield.automation.", "hounsfield.deid.request")
+    )
 
 
 def _merged(found: list[Route]) -> Iterator[tuple[str, str, str]]:

@@ -41,14 +41,14 @@ def routes(door: Door) -> list[Route]:
     found = [
         Route("POST", "/instances/{id}/modify", partial(modify_instance, door)),
         Route("POST", "/instances/{id}/anonymize", partial(anonymize_instance, door)),
-        Route("POST", "/tools/bulk-modify", partial(bulk, door, is_anonymization=False)),
-        Route("POST", "/tools/bulk-anonymize", partial(bulk, door, is_anonymization=True)),
+        Route("POST", "/tools/bulk-modify", partial(bulk_modify, door)),
+        Route("POST", "/tools/bulk-anonymize", partial(bulk_anonymize, door)),
     ]
     for level in (Level.PATIENT, Level.STUDY, Level.SERIES):
         path = f"/{level.plural}/{{id}}"
         found += [
-            Route("POST", path + "/modify", partial(submit, door, level, is_anonymization=False)),
-            Route("POST", path + "/anonymize", partial(submit, door, level, is_anonymization=True)),
+            Route("POST", path + "/modify", partial(modify_resource, door, level)),
+            Route("POST", path + "/anonymize", partial(anonymize_resource, door, level)),
         ]
     return found
 
@@ -150,35 +150,47 @@ def _new_name(door: Door, wish: Wish) -> str:
 # --- Jobs ---
 
 
-def submit(door: Door, level: Level, request: Request, *, is_anonymization: bool) -> Response:
-    """A job that modifies, or anonymizes, one patient, study or series."""
+def modify_resource(door: Door, level: Level, request: Request) -> Response:
+    """A job that makes a modified patient, study or series of one."""
     body = strict_object(request)
+    wish = read_modification(body, level, door.options.default_private_creator)
     check_writable(door)
-    with door.archive.database.read() as tx:
-        # The address says at which level to modify; the resource may be of another one, as in Orthanc.
-        resources = [(_level_of(tx, request.values["id"]), request.values["id"])]
-    changed_level = Level.PATIENT if is_anonymization else level
-    return _submit(
-        door, request, body, resources, changed_level, single_level=level, is_anonymization=is_anonymization
-    )
+    return _submit(door, request, body, wish, _resources(door, [request.values["id"]]), single_level=level)
 
 
-def bulk(door: Door, request: Request, *, is_anonymization: bool) -> Response:
-    """A job that modifies, or anonymizes, many resources."""
+def anonymize_resource(door: Door, level: Level, request: Request) -> Response:
+    """A job that makes an anonymized patient, study or series of one."""
+    body = strict_object(request)
+    wish = read_anonymization(body, door.options.default_private_creator)
+    check_writable(door)
+    return _submit(door, request, body, wish, _resources(door, [request.values["id"]]), single_level=level)
+
+
+def bulk_modify(door: Door, request: Request) -> Response:
+    """A job that makes modified resources of many, of any levels."""
+    body = strict_object(request)
+    level = body.get("Level", Level.INSTANCE.word)
+    if not isinstance(level, str):
+        raise BadFileFormat("String value expected in field: Level")
+    check_writable(door)
+    resources = _resources(door, texts_field(body, "Resources"))
+    wish = read_modification(body, parse_level(level), door.options.default_private_creator)
+    return _submit(door, request, body, wish, resources)
+
+
+def bulk_anonymize(door: Door, request: Request) -> Response:
+    """A job that makes anonymized resources of many, of any levels."""
     body = strict_object(request)
     check_writable(door)
-    names = texts_field(body, "Resources")
-    level = Level.PATIENT
-    if not is_anonymization:
-        named = body.get("Level", Level.INSTANCE.word)
-        if not isinstance(named, str):
-            raise BadFileFormat("String value expected in field: Level")
-        level = parse_level(named)
+    resources = _resources(door, texts_field(body, "Resources"))
+    wish = read_anonymization(body, door.options.default_private_creator)
+    return _submit(door, request, body, wish, resources)
+
+
+def _resources(door: Door, names: Sequence[str]) -> list[tuple[Level, str]]:
+    """Resources with their levels, which need not be that of the address, as in Orthanc."""
     with door.archive.database.read() as tx:
-        resources = [(_level_of(tx, name), name) for name in names]
-    return _submit(
-        door, request, body, resources, level, single_level=None, is_anonymization=is_anonymization
-    )
+        return [(_level_of(tx, name), name) for name in names]
 
 
 def _level_of(tx: Transaction, public_id: str) -> Level:
@@ -192,14 +204,10 @@ def _submit(
     door: Door,
     request: Request,
     body: dict[str, Any],
+    wish: Wish,
     resources: Sequence[tuple[Level, str]],
-    level: Level,
-    *,
-    single_level: Level | None,
-    is_anonymization: bool,
+    single_level: Level | None = None,
 ) -> Response:
-    creator = door.options.default_private_creator
-    wish = read_anonymization(body, creator) if is_anonymization else read_modification(body, level, creator)
     read_job_options(body)
     if wish.transcode and wish.transcode not in TRANSFER_SYNTAXES:
         raise BadFileFormat(f"Unknown transfer syntax: {wish.transcode[:64]}")
@@ -209,22 +217,22 @@ def _submit(
             instances = instances_of(tx, resources)
         except NotFound as cause:
             raise ParameterOutOfRange("Unknown resource") from cause
-        if door.options.is_patient_level_enabled and level == Level.STUDY:
+        if door.options.is_patient_level_enabled and wish.level == Level.STUDY:
             studies = [public_id for each, public_id in resources if each == Level.STUDY]
             check_patient(tx, wish, door.main_tags, studies)
         labels = labels_around(tx, resources) if wish.keeps_labels or is_in_place(wish) else {}
     task = Task(
         body=body,
-        level=level,
-        is_anonymization=is_anonymization,
+        level=wish.level,
+        is_anonymization=wish.is_anonymization,
         single_level=single_level,
         resources=resources,
         instances=instances,
         labels=labels,
         key=new_key(),
-        patient_name=_new_name(door, wish) if is_anonymization else "",
+        patient_name=_new_name(door, wish) if wish.is_anonymization else "",
         method=_PRODUCT,
-        private_creator=creator,
+        private_creator=door.options.default_private_creator,
         remote_ip=request.remote_ip,
         http_username=request.username,
     )

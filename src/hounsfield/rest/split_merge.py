@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from hounsfield.deid.request import read_modification
+from hounsfield.deid import request as requests
 from hounsfield.deid.uid_map import new_key
 from hounsfield.dicom.dictionary import lookup
 from hounsfield.dicom.identifiers import PublicId
@@ -85,7 +85,7 @@ def _check_split(body: Mapping[str, Any], creator: str) -> None:
     """Only the patient and the study may be changed."""
     boolean_field(body, "KeepSource", False)
     wanted = {name: body[name] for name in ("Replace", "Remove") if name in body}
-    wish = read_modification({**wanted, "Force": True}, Level.STUDY, creator)
+    wish = requests.read_modification({**wanted, "Force": True}, Level.STUDY, creator)
     nested = [path.tag for path in wish.nested_removed] + [path.tag for path, _ in wish.nested_replaced]
     for tag in (*wish.removed, *wish.replaced, *nested):
         if tag not in _ALLOWED or tag in nested:
