@@ -226,3 +226,9 @@ def test_slabs_that_make_no_sense_are_refused() -> None:
     for thickness in (-1.0, math.nan, math.inf, 1e9):
         with pytest.raises(errors.BadRequest):
             project(volume, plane, thickness, Projection.MEAN)
+
+
+def test_a_projection_stops_when_nobody_waits_for_it() -> None:
+    volume = gradient()
+    with pytest.raises(errors.Cancelled):
+        project(volume, axis_plane(volume, Axis.AXIAL), 9.0, Projection.MEAN, is_wanted=lambda: False)

@@ -123,7 +123,7 @@ def describe(dispatcher: Dispatcher, request: Request, error: ArchiveError) -> R
     if status.is_bare:
         http = 400 if isinstance(error, NoAnswer) and request.method == "POST" else status.http
         return Response(http, error=ErrorNote(status.code, status.text, details))
-    if status.http >= 500:
+    if status.http >= 500 and not request.is_gone():
         _log.warning("%s failed: %s (%s)", request.method, status.text, type(error).__name__)
     payload = error.payload if isinstance(error, Retold) else None
     answer = _answer_error(dispatcher, request, status, details, payload)

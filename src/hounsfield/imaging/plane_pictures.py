@@ -1,5 +1,6 @@
 """Pictures of planes through volumes: windowed, coloured, with a second volume laid over."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -138,24 +139,32 @@ def _centred(centre: Vector, row: Vector, column: Vector, view: PlaneView) -> Pl
 
 
 def plane_picture(
-    volume: Volume, plane: Plane, view: PlaneView, look: Look, overlay: Overlay | None = None
+    volume: Volume,
+    plane: Plane,
+    view: PlaneView,
+    look: Look,
+    overlay: Overlay | None = None,
+    *,
+    is_wanted: Callable[[], bool] = lambda: True,
 ) -> NDArray[np.uint8]:
     """The picture of a plane: shape (rows, columns), or (rows, columns, 3) if it has colours.
 
-    Outside of the volume it is as the lowest value.
+    Outside of the volume it is as the lowest value. `Cancelled` if `is_wanted`, asked from time to time, says no.
     """
-    picture, _ = _looked_at(volume, plane, view, look)
+    picture, _ = _looked_at(volume, plane, view, look, is_wanted)
     if overlay is None:
         return picture
-    upper, levels = _looked_at(overlay.volume, plane, view, overlay.look)
+    upper, levels = _looked_at(overlay.volume, plane, view, overlay.look, is_wanted)
     return blend(picture, upper, overlay.opacity, levels)
 
 
 def _looked_at(
-    volume: Volume, plane: Plane, view: PlaneView, look: Look
+    volume: Volume, plane: Plane, view: PlaneView, look: Look, is_wanted: Callable[[], bool]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """The picture, and the levels behind its colours."""
-    values = project(volume, plane, view.thickness_mm, view.projection, view.interpolation)
+    values = project(
+        volume, plane, view.thickness_mm, view.projection, view.interpolation, is_wanted=is_wanted
+    )
     window = look.window or default_window(volume)
     low, high = window.center - window.width / 2, window.center + window.width / 2
     levels = grey_of_values(values, low, high)

@@ -1,6 +1,7 @@
 """Slabs: what lies in some depth around a plane as one picture. Maximum, minimum and mean intensity projection."""
 
 import math
+from collections.abc import Callable, Iterator
 from enum import Enum
 
 import numpy as np
@@ -59,6 +60,8 @@ def project(
     thickness_mm: float,
     projection: Projection,
     interpolation: Interpolation = Interpolation.LINEAR,
+    *,
+    is_wanted: Callable[[], bool] = lambda: True,
 ) -> NDArray[np.float32]:
     """Project a slab around a plane on it.
 
@@ -74,6 +77,8 @@ def project(
         What becomes of the values behind each other.
     interpolation
         Between voxels.
+    is_wanted
+        Asked from time to time; the work stops with `Cancelled` when it says no.
 
     Returns
     -------
@@ -84,22 +89,28 @@ def project(
     rows, columns = plane.shape
     out = np.empty((rows, columns), np.float32)
     for top in range(0, rows, _BAND_ROWS):
+        if not is_wanted():
+            raise errors.Cancelled("nobody waits for the picture")
         bottom = min(top + _BAND_ROWS, rows)
         bands = (sampler.band(depth, top, bottom) for depth in depths)
-        out[top:bottom] = _joined(list(bands), projection)
+        out[top:bottom] = _mean(bands) if projection is Projection.MEAN else _extreme(bands, projection)
     return out
 
 
-def _joined(bands: list[NDArray[np.float32]], projection: Projection) -> NDArray[np.float32]:
-    if len(bands) == 1:
-        return bands[0]
-    result = bands[0].copy()
-    if projection is not Projection.MEAN:
-        join = np.fmax if projection is Projection.MAXIMUM else np.fmin  # They prefer a number to NaN.
-        for band in bands[1:]:
-            join(result, band, out=result)
-        return result
-    stack = np.stack(bands)
-    counts = np.sum(~np.isnan(stack), axis=0, dtype=np.float32)
-    total = np.nansum(stack, axis=0, dtype=np.float32)
-    return np.asarray(np.where(counts > 0, total / np.maximum(counts, 1), np.nan), np.float32)
+def _extreme(bands: Iterator[NDArray[np.float32]], projection: Projection) -> NDArray[np.float32]:
+    """The highest or the lowest of the values behind each other; a number goes before NaN."""
+    join = np.fmax if projection is Projection.MAXIMUM else np.fmin
+    result = next(bands)
+    for band in bands:
+        join(result, band, out=result)
+    return result
+
+
+def _mean(bands: Iterator[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The mean of those values behind each other that there are."""
+    first = next(bands)
+    total, count = np.nan_to_num(first), (~np.isnan(first)).astype(np.float32)
+    for band in bands:
+        total += np.nan_to_num(band)
+        count += ~np.isnan(band)
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan), np.float32)

@@ -12,6 +12,7 @@ from hounsfield.jobs.archives import ArchiveMaker
 from hounsfield.jobs.engine import Engine
 from hounsfield.retrieve.datasets import BytesCache
 from hounsfield.retrieve.packing import PackingOptions
+from hounsfield.retrieve.turns import Turns
 from hounsfield.retrieve.volume_cache import VolumeCache
 from hounsfield.settings import Lifecycle, Settings
 
@@ -85,6 +86,7 @@ class Door:
     volumes: VolumeCache
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     answers: BytesCache = field(default_factory=lambda: BytesCache(_ANSWERS_BYTES))
+    turns: Turns = field(default_factory=Turns)
 
     @property
     def settings(self) -> Settings:

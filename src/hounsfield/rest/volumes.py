@@ -85,8 +85,10 @@ def get_plane(door: Door, request: Request) -> Response:
     if chosen == _JSON:
         return answer_json(plane_facts(plane))
     look = Look(_window(request, "window-center", "window-width"), request.arguments.get("colours", "grey"))
-    picture = plane_picture(volume, plane, view, look, _overlay(door, request))
-    return answer_bytes(write_image(picture, _image(request, chosen)), chosen)
+    overlay = _overlay(door, request)
+    with door.turns.take(request.is_gone):
+        picture = plane_picture(volume, plane, view, look, overlay, is_wanted=lambda: not request.is_gone())
+        return answer_bytes(write_image(picture, _image(request, chosen)), chosen)
 
 
 def _view(request: Request) -> PlaneView:
@@ -139,12 +141,14 @@ def get_thumbnail(door: Door, request: Request) -> Response:
     series = door.volumes.series(request.values["id"])
     if not request.flag("animated") and preferred(accept, [*_PICTURES, Motion.GIF.value]) != Motion.GIF.value:
         chosen = _preferred_picture(accept, _PICTURES)
-        return answer_bytes(thumbnail(series, side, _image(request, chosen)), chosen)
+        with door.turns.take(request.is_gone):
+            return answer_bytes(thumbnail(series, side, _image(request, chosen)), chosen)
     motion = Motion(_preferred_picture(accept, _MOTIONS))
     count = max(unsigned(arguments.get("frames", str(_THUMBNAIL_FRAMES))), 1)
-    data = moving_thumbnail(
-        series, side, motion, frames=min(count, _THUMBNAIL_FRAMES_MAX), milliseconds=_MILLISECONDS
-    )
+    with door.turns.take(request.is_gone):
+        data = moving_thumbnail(
+            series, side, motion, frames=min(count, _THUMBNAIL_FRAMES_MAX), milliseconds=_MILLISECONDS
+        )
     return answer_bytes(data, motion.value)
 
 
