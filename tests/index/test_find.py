@@ -509,6 +509,25 @@ def test_main_tags_of_lower_levels_match_only_if_asked_to(people: Database) -> N
     assert is_indexed(NAME, Level.INSTANCE)
 
 
+@pytest.mark.parametrize("tag", [PATIENT_ID, NAME, DATE, STUDY_UID, STUDY_DESCRIPTION])
+def test_lists_may_be_of_any_length(people: Database, tag: int) -> None:
+    with people.read() as tx:
+        known = [load(tx, Level.STUDY, [each])[0] for each in find(tx, Query(Level.STUDY))]
+        values = [str(number) + "x" for number in range(40_000)]
+        found = find(tx, Query(Level.STUDY, (Constraint(tag, Match.LIST, (*values, "KNEE", "1.1")),)))
+    assert len(found) == (1 if tag in (PATIENT_ID, NAME, STUDY_UID) else 0)
+    assert len(known) == len(PEOPLE)
+
+
+def test_lists_that_only_sql_can_decide_have_a_limit(people: Database) -> None:
+    values = tuple(str(number) for number in range(20_000))
+    for tag in (MODALITIES_IN_STUDY, 0x00201206):
+        with people.read() as tx, pytest.raises(BadRequest):
+            find(tx, Query(Level.STUDY, (Constraint(tag, Match.LIST, values),)))
+    with people.read() as tx, pytest.raises(BadRequest):
+        find(tx, Query(Level.STUDY, labels=values))
+
+
 def test_a_parent_below_is_refused(people: Database) -> None:
     with people.read() as tx, pytest.raises(BadRequest):
         find(tx, Query(Level.STUDY, parent=(Level.SERIES, "x")))

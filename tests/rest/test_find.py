@@ -161,6 +161,18 @@ def test_metadata_may_be_searched(filled: Server) -> None:
     assert filled.failure("POST", "/tools/find", {**body, "MetadataQuery": {"Nope": "x"}}) == (404, 7)
 
 
+def test_all_metadata_that_are_shown_may_be_searched(filled: Server) -> None:
+    for level in ("patients", "studies", "series", "instances"):
+        for public_id in filled.get(f"/{level}"):
+            shown = filled.get(f"/{level}/{public_id}/metadata?expand")
+            for name, value in shown.items():
+                if not set(value) & set("*?\\"):
+                    found = filled.post(
+                        "/tools/find", {"Level": level, "Query": {}, "MetadataQuery": {name: value}}
+                    )
+                    assert public_id in found, name
+
+
 def test_answers_may_be_capped(build: Builder) -> None:
     server = fill(build(RestOptions(limit_find_results=2, limit_find_instances=1)))
     assert len(server.post("/tools/find", {"Level": "Study", "Query": {}, "Limit": 9})) == 2

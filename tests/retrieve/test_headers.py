@@ -7,9 +7,11 @@ import pytest
 from tests.ingest.builders import Bench, Values, identifiers, make_file, open_bench
 
 from hounsfield.dicom.levels import Level
+from hounsfield.dicom.main_tags import main_tags
 from hounsfield.dicom.tags import Tag
 from hounsfield.index.find import find
 from hounsfield.index.query import Constraint, Match, Query
+from hounsfield.ingest.receive import IngestOptions
 from hounsfield.retrieve.headers import header_access, read_headers
 from hounsfield.store.area import FileKey
 
@@ -101,3 +103,18 @@ def test_files_are_not_opened_for_what_the_index_has(bench: Bench) -> None:
         bench.area.remove(FileKey(row[0]) for row in tx.rows("SELECT uuid FROM attachments"))
     assert [len(found) for found in answers(bench)] == [2, 2, 4, 0, 2, 3]
     assert len(texts(bench, ROWS)) == 12
+
+
+def test_a_tag_that_became_a_main_tag_later_is_found_in_older_rows_too(tmp_path: Path) -> None:
+    bench = open_bench(tmp_path)
+    bench.receive(make_file(study="1", series="1", sop="1", extra={ROWS: 7}))
+    bench.close()
+    chosen = main_tags({Level.STUDY: [ROWS], Level.INSTANCE: [ROWS]})
+    bench = open_bench(tmp_path, IngestOptions(main_tags=chosen))
+    bench.receive(make_file(study="2", series="2", sop="2", extra={ROWS: 7}))
+    access = header_access(bench.archive)
+    with bench.database.read() as tx:
+        for level in (Level.STUDY, Level.INSTANCE):
+            query = Query(level, (Constraint(ROWS, Match.EXACT, ("7",)),))
+            assert len(find(tx, query, chosen, access)) == 2
+    bench.close()

@@ -26,6 +26,9 @@ SOP_CLASSES_IN_STUDY: Tag = 0x00080062
 _MODALITY: Tag = 0x00080060
 _AFTER_ANY = "\U0010ffff"  # Put after a text, it is greater than whatever begins with this text.
 _COUNT_DIGITS = 18
+# Values that SQL is given: of more, in lists of identifiers, it is not asked, and true values decide alone.
+_MOST_NARROWING = 500
+_MOST_VALUES = 10_000
 
 COLUMNS: dict[Tag, tuple[Level, str, bool]] = {
     0x00100020: (Level.PATIENT, "patient_id_key", True),
@@ -236,6 +239,8 @@ def _narrow(plan: Plan, constraint: Constraint, known: tuple[Level, str, bool]) 
     column = f"{plan.use(on)}.{name}"
     if constraint.match is Match.RANGE:
         return _narrow_range(plan, column, constraint.values)
+    if len(constraint.values) > _MOST_NARROWING:
+        return False
     if not is_normalized:
         if not constraint.is_case_sensitive and not _is_caseless(constraint.values):
             return False
@@ -307,7 +312,7 @@ def _constrain_children(plan: Plan, constraint: Constraint, sql: str, column: st
     if plan.level != Level.STUDY or constraint.match not in (Match.EXACT, Match.LIST):
         plan.where.append("1 = 0")
         return
-    values = list(dict.fromkeys(constraint.values))
+    values = list(dict.fromkeys(_not_too_many(constraint.values)))
     if not constraint.is_case_sensitive and not _is_caseless(values):
         # Code strings are upper case: those that are not are found as they are written, too.
         values = list(dict.fromkeys([*values, *(value.upper() for value in values)]))
@@ -317,7 +322,7 @@ def _constrain_children(plan: Plan, constraint: Constraint, sql: str, column: st
 
 def _constrain_counter(plan: Plan, constraint: Constraint) -> None:
     home, sql = COUNTERS[constraint.tag]
-    texts = [value.strip() for value in constraint.values]
+    texts = [value.strip() for value in _not_too_many(constraint.values)]
     numbers = [
         int(text) for text in texts if text.isascii() and text.isdigit() and len(text) <= _COUNT_DIGITS
     ]
@@ -339,7 +344,7 @@ def _constrain_parent(plan: Plan, query: Query) -> None:
 
 def _constrain_labels(plan: Plan, query: Query) -> None:
     base = f"SELECT COUNT(*) FROM labels l WHERE l.level = {int(query.level)} AND l.resource = {TABLES[query.level]}.id"
-    labels = tuple(dict.fromkeys(query.labels))
+    labels = tuple(dict.fromkeys(_not_too_many(query.labels)))
     among = f" AND l.label IN ({', '.join('?' * len(labels))})" if labels else ""
     if query.labels_constraint is LabelsConstraint.NONE:
         plan.where.append(f"({base}{among}) = 0")
@@ -371,6 +376,12 @@ def _constrain_metadata(plan: Plan, query: Query) -> None:
         ]
         place = plan.column(metadata_sql(query.level, kind)), None
         plan.checks.append(Check((place,), _any_of(patterns)))
+
+
+def _not_too_many(values: Sequence[str]) -> Sequence[str]:
+    if len(values) > _MOST_VALUES:
+        raise BadRequest(f"A list of more than {_MOST_VALUES} values")
+    return values
 
 
 def _any_of(predicates: Sequence[Predicate]) -> Predicate:
