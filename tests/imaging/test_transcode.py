@@ -15,8 +15,9 @@ from pydicom.data import get_testdata_file
 from pydicom.pixels.utils import pixel_array
 
 from hounsfield import errors
-from hounsfield.dicom.part10 import read_head
+from hounsfield.dicom.part10 import read_head, wrap_header
 from hounsfield.imaging.decode import Pixels, decode
+from hounsfield.imaging.encapsulation import encapsulated
 from hounsfield.imaging.encoders import ENCODERS, near_lossless_error
 from hounsfield.imaging.frames import count_frames, read_frame
 from hounsfield.imaging.transcode import is_lossy, transcode
@@ -228,6 +229,50 @@ def test_frames_have_an_offset_table(make: Make) -> None:
     dataset = pydicom.dcmread(io.BytesIO(result))
     assert pydicom.encaps.get_frame(dataset.PixelData, 1)[:4] == b"\xff\x4f\xff\x51"
     assert pydicom.encaps.parse_basic_offsets(dataset.PixelData)[0] == 0
+
+
+def test_offsets_too_large_for_the_basic_table_are_in_the_extended_one() -> None:
+    pieces = encapsulated([b"first", b"second frame", b"last"], largest_offset=20)
+    data = wrap_header("1.2", "1.2.3", ARC + "80") + b"".join(pieces)
+    dataset = pydicom.dcmread(io.BytesIO(data))
+    assert np.frombuffer(dataset.ExtendedOffsetTable, "<u8").tolist() == [0, 14, 34]
+    assert np.frombuffer(dataset.ExtendedOffsetTableLengths, "<u8").tolist() == [5, 12, 4]
+    found = pydicom.encaps.get_frame(
+        dataset.PixelData,
+        1,
+        extended_offsets=(dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths),
+    )
+    assert found == b"second frame"
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("uid", [IMPLICIT, EXPLICIT, DEFLATED, RLE, ARC + "90"])
+def test_nothing_but_the_pixels_changes(name: str, uid: str) -> None:
+    source = bundled(name)
+    try:
+        after = attributes(transcode(source, uid))
+    except errors.Unsupported:
+        return
+    before = attributes(source)
+    of_pixels = {
+        "PhotometricInterpretation",
+        "PlanarConfiguration",
+        "HighBit",
+        "BitsStored",
+        "BitsAllocated",
+        "PixelRepresentation",
+        "LossyImageCompression",
+        "LossyImageCompressionMethod",
+    }
+    for element in before:
+        if element.tag.element == 0 or element.keyword in of_pixels or element.tag.is_private:
+            continue
+        if element.VR in ("OW", "SQ", "UN"):
+            assert element.tag in after
+        else:
+            assert after[element.tag].value == element.value, element.tag
+    added = {element.keyword for element in after} - {element.keyword for element in before}
+    assert added <= of_pixels
 
 
 @pytest.mark.dcmtk

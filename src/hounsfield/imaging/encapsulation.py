@@ -15,15 +15,19 @@ _EXTENDED_OFFSET_TABLE = 0x7FE00001
 _EXTENDED_OFFSET_TABLE_LENGTHS = 0x7FE00002
 _ICON_IMAGE_SEQUENCE = 0x00880200
 _HEADER_SIZE = 8
+_LARGEST_OFFSET = 0xFFFFFFFF
 
 
-def encapsulated(frames: Sequence[bytes]) -> bytes:
-    """Pixel Data (7FE0,0010), one fragment a frame; before it the Extended Offset Table where 32 bits are too few."""
+def encapsulated(frames: Sequence[bytes], *, largest_offset: int = _LARGEST_OFFSET) -> list[bytes]:
+    """Pieces of Pixel Data (7FE0,0010), one fragment a frame.
+
+    Before it is the Extended Offset Table (7FE0,0001) where an offset would be larger than the basic one can tell.
+    """
     padded = [frame + b"\0" * (len(frame) % 2) for frame in frames]
     offsets = [0, *accumulate(_HEADER_SIZE + len(frame) for frame in padded[:-1])]
     parts = []
     table = b""
-    if offsets[-1] < 1 << 32:
+    if offsets[-1] <= largest_offset:
         table = np.asarray(offsets, "<u4").tobytes()
     else:
         lengths = np.asarray([len(frame) for frame in frames], "<u8").tobytes()
@@ -41,7 +45,7 @@ def encapsulated(frames: Sequence[bytes]) -> bytes:
     for frame in padded:
         parts += [_header(ITEM, len(frame)), frame]
     parts.append(_header(SEQUENCE_DELIMITATION, 0))
-    return b"".join(parts)
+    return parts
 
 
 def _header(tag: Tag, length: int) -> bytes:

@@ -34,6 +34,7 @@ from hounsfield.imaging.recode import Form, Recoded, Work, recode_safely
 _PIXELS = (tags.FLOAT_PIXEL_DATA, tags.DOUBLE_FLOAT_PIXEL_DATA, tags.PIXEL_DATA)
 # Extended Offset Table and Lengths, and the total length of encapsulated pixel data.
 _OF_THE_OLD_SYNTAX = (0x7FE00001, 0x7FE00002, 0x7FE00003)
+_LONGEST_NATIVE = 0xFFFFFFFE
 # Native transfer syntaxes that can be written.
 _WRITTEN = frozenset(codecs.NATIVE - {codecs.PRIVATE_GE_BIG_ENDIAN_PIXELS})
 
@@ -139,7 +140,7 @@ def _inflated(file: Buffer, head: Head, limits: Limits) -> bytes:
 def _without_pixels(source: _Source, transfer_syntax_uid: str) -> bytes:
     if transfer_syntax_uid not in _WRITTEN:
         raise errors.Unsupported("There is no pixel data to compress")
-    return _written(source, transfer_syntax_uid, {}, b"")
+    return _written(source, transfer_syntax_uid, {}, [])
 
 
 def _native_to_native(source: _Source, transfer_syntax_uid: str) -> bytes:
@@ -158,7 +159,7 @@ def _native_to_native(source: _Source, transfer_syntax_uid: str) -> bytes:
     vr = {tags.FLOAT_PIXEL_DATA: "OF", tags.DOUBLE_FLOAT_PIXEL_DATA: "OD"}.get(
         pixel_tag, "OB" if bits <= 8 else "OW"
     )
-    return _written(source, transfer_syntax_uid, {}, encode_element(pixel_tag, vr, raw, encoding))
+    return _written(source, transfer_syntax_uid, {}, _native_element(pixel_tag, vr, [raw], encoding))
 
 
 def _frames(
@@ -245,18 +246,27 @@ def _form_changes(pixels: PixelDescription, encoder: Encoder | None, form: Form)
 
 def _pixel_element(
     frames: list[bytes], transfer_syntax_uid: str, pixels: PixelDescription, form: Form
-) -> bytes:
+) -> list[bytes]:
+    """The element of the pixels, in pieces."""
     if transfer_syntax_uid in ENCODERS:
         return encapsulated(frames)
     encoding = _encoding(transfer_syntax_uid)
     if form.bits_allocated == 1:
-        return encode_element(tags.PIXEL_DATA, "OB", pack_bits(frames), encoding)
+        return _native_element(tags.PIXEL_DATA, "OB", [pack_bits(frames)], encoding)
     if pixels.is_float:
         is_single = pixels.bits_allocated == 32
         tag = tags.FLOAT_PIXEL_DATA if is_single else tags.DOUBLE_FLOAT_PIXEL_DATA
-        return encode_element(tag, "OF" if is_single else "OD", b"".join(frames), encoding)
+        return _native_element(tag, "OF" if is_single else "OD", frames, encoding)
     vr = "OB" if form.bits_allocated <= 8 else "OW"
-    return encode_element(tags.PIXEL_DATA, vr, b"".join(frames), encoding)
+    return _native_element(tags.PIXEL_DATA, vr, frames, encoding)
+
+
+def _native_element(tag: Tag, vr: str, values: list[bytes], encoding: Encoding) -> list[bytes]:
+    size = sum(map(len, values))
+    if size > _LONGEST_NATIVE:
+        raise errors.Unsupported(f"{size} bytes of native pixel data are more than a length can tell")
+    head = encode_element(tag, vr, b"", encoding)[: -encoding.long.size]
+    return [head, encoding.long.pack(size + size % 2), *values, b"\0" * (size % 2)]
 
 
 def _encoding(transfer_syntax_uid: str) -> Encoding:
@@ -267,20 +277,25 @@ def _encoding(transfer_syntax_uid: str) -> Encoding:
 
 
 def _written(
-    source: _Source, transfer_syntax_uid: str, changes: dict[Tag, Value | None], pixels: bytes
+    source: _Source, transfer_syntax_uid: str, changes: dict[Tag, Value | None], pixels: list[bytes]
 ) -> bytes:
-    """The file: header, data set with `changes`, and `pixels` where they belong."""
+    """The file: header, data set with `changes`, and `pixels` where they belong; joined once, as it may be large."""
     dataset = source.head.dataset
     encoding = _encoding(transfer_syntax_uid)
     changes = changes | dict.fromkeys(encapsulated_icons(dataset)) | dict.fromkeys(_PIXELS)
     behind = [tag for tag in dataset if tag > tags.PIXEL_DATA]
-    body = write(dataset, encoding, changes | dict.fromkeys(behind)) + pixels
+    body = [write(dataset, encoding, changes | dict.fromkeys(behind)), *pixels]
     if behind:
-        body += write(dataset, encoding, dict.fromkeys(tag for tag in dataset if tag not in behind))
+        body.append(write(dataset, encoding, dict.fromkeys(tag for tag in dataset if tag not in behind)))
     if transfer_syntax_uid == codecs.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
-        deflater = zlib.compressobj(6, wbits=-15)
-        body = deflater.compress(body) + deflater.flush()
-        body += b"\0" * (len(body) % 2)
+        body = _deflated(body)
     instance = changes.get(tags.SOP_INSTANCE_UID) or dataset.text(tags.SOP_INSTANCE_UID) or ""
     header = wrap_header(dataset.text(tags.SOP_CLASS_UID) or "", str(instance), transfer_syntax_uid)
-    return header + body
+    return b"".join([header, *body])
+
+
+def _deflated(body: list[bytes]) -> list[bytes]:
+    """PS3.5 A.5."""
+    deflater = zlib.compressobj(6, wbits=-15)
+    parts = [deflater.compress(part) for part in body] + [deflater.flush()]
+    return [*parts, b"\0" * (sum(map(len, parts)) % 2)]
