@@ -12,13 +12,14 @@ from hounsfield.config.configuration import Configuration
 from hounsfield.config.postgres import is_in_postgres, read_postgres
 from hounsfield.config.system import server_identifier
 from hounsfield.events import EventBus
-from hounsfield.index.database import Database
+from hounsfield.index.database import Database, Reader
 from hounsfield.index.options import PostgresOptions
-from hounsfield.index.postgres import PostgresDatabase, PostgresReader
 from hounsfield.index.sqlite import SqliteDatabase, SqliteReader
 from hounsfield.store.durable import make_folder
 from hounsfield.store.files import FolderFiles
 from hounsfield.store.filesystem import FilesystemArea
+
+_SQLITE_NAME = "hounsfield.db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,7 @@ def opened(configuration: Configuration) -> Iterator[Opened]:
     node = server_identifier(configuration)
     postgres = _postgres(configuration, node)
     is_shared = postgres is not None and not postgres.is_locked
-    database: Database = (
-        SqliteDatabase(general.index_folder / "hounsfield.db")
-        if postgres is None
-        else PostgresDatabase(postgres)
-    )
+    database = _open_index(general.index_folder, postgres)
     try:
         area = FilesystemArea(
             general.storage_folder, sync=ingest.is_synced, node=_tag(node) if is_shared else ""
@@ -69,7 +66,7 @@ def opened(configuration: Configuration) -> Iterator[Opened]:
 @contextmanager
 def opened_to_read(
     configuration: Configuration,
-) -> Iterator[tuple[SqliteReader | PostgresReader, FolderFiles]]:
+) -> Iterator[tuple[Reader, FolderFiles]]:
     """The index and the files of a configuration, to be read only; servers may go on.
 
     Raises
@@ -81,13 +78,27 @@ def opened_to_read(
     """
     general = records.general(configuration)
     postgres = _postgres(configuration, "")
-    reader = (
-        SqliteReader(general.index_folder / "hounsfield.db") if postgres is None else PostgresReader(postgres)
-    )
+    reader = _open_reader(general.index_folder, postgres)
     try:
         yield reader, FolderFiles(general.storage_folder)
     finally:
         reader.close()
+
+
+def _open_index(folder: Path, postgres: PostgresOptions | None) -> Database:
+    if postgres is None:
+        return SqliteDatabase(folder / _SQLITE_NAME)
+    from hounsfield.index.postgres import PostgresDatabase  # Its library takes a tenth of the start.
+
+    return PostgresDatabase(postgres)
+
+
+def _open_reader(folder: Path, postgres: PostgresOptions | None) -> Reader:
+    if postgres is None:
+        return SqliteReader(folder / _SQLITE_NAME)
+    from hounsfield.index.postgres import PostgresReader
+
+    return PostgresReader(postgres)
 
 
 def _postgres(configuration: Configuration, node: str) -> PostgresOptions | None:

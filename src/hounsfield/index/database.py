@@ -131,6 +131,18 @@ class Transaction(Protocol):
         ...
 
 
+class Reader(Protocol):
+    """An index that is only read, whoever writes to it meanwhile."""
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        """A snapshot of what was committed."""
+        ...
+
+    def close(self) -> None:
+        """Release it."""
+        ...
+
+
 class Database(Protocol):
     """An index, which several servers may share."""
 

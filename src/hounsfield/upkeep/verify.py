@@ -8,14 +8,12 @@ may go on meanwhile: what looks wrong is looked at again before it is told, and 
 import hashlib
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
 
 from hounsfield.dicom.levels import Level
 from hounsfield.errors import ArchiveError, NotFound
 from hounsfield.index.attachments import unknown_files
-from hounsfield.index.database import Transaction
+from hounsfield.index.database import Reader
 from hounsfield.index.statistics import totals
 from hounsfield.store.area import FileKey
 from hounsfield.store.files import FolderFiles
@@ -26,14 +24,6 @@ from hounsfield.upkeep.rows import check_rows
 _PAGE = 1000
 _CHUNK = 4 << 20
 _COLUMNS = "uuid, level, resource, type, stored_size, stored_md5, stored_crc32"
-
-
-class Readable(Protocol):
-    """An index that is only read."""
-
-    def read(self) -> AbstractContextManager[Transaction]:
-        """A snapshot."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +44,7 @@ class _Row:
 
 
 def verify(
-    index: Readable, files: FolderFiles, *, reads_content: bool = True, grace_seconds: float = 0.0
+    index: Reader, files: FolderFiles, *, reads_content: bool = True, grace_seconds: float = 0.0
 ) -> Iterator[Finding | Progress]:
     """Everything that is wrong, and from time to time how far the search came.
 
@@ -82,7 +72,7 @@ def verify(
     yield Progress(done, max(done, total_rows), bytes_read, max(bytes_read, total_bytes))
 
 
-def _rows(index: Readable) -> Iterator[_Row]:
+def _rows(index: Reader) -> Iterator[_Row]:
     """All attachments, by UUID."""
     after, seen = "", 0
     while True:
@@ -123,7 +113,7 @@ def _merged(
 
 
 def _file(
-    index: Readable, files: FolderFiles, row: _Row, size: int, *, reads_content: bool
+    index: Reader, files: FolderFiles, row: _Row, size: int, *, reads_content: bool
 ) -> Iterator[Finding]:
     """What is wrong with the file of a row, if anything, and if the row is still there."""
     finding = _compare(files, row, size, reads_content=reads_content)
@@ -165,7 +155,7 @@ def _compare_content(files: FolderFiles, row: _Row) -> Finding | None:
     return None
 
 
-def _orphan(index: Readable, files: FolderFiles, key: FileKey, grace_seconds: float) -> Iterator[Finding]:
+def _orphan(index: Reader, files: FolderFiles, key: FileKey, grace_seconds: float) -> Iterator[Finding]:
     """A file without row, unless it is about to get one, or about to be deleted."""
     try:
         age_seconds = time.time() - files.path(key).stat().st_mtime
