@@ -17,6 +17,7 @@ from hounsfield.index.database import Transaction
 from hounsfield.index.migrations import SCHEMA_VERSION
 from hounsfield.index.options import PostgresOptions
 from hounsfield.index.postgres import PostgresDatabase
+from hounsfield.index.postgres_session import Session
 from hounsfield.index.properties import get_property, set_property
 
 
@@ -81,6 +82,16 @@ def test_a_lock_keeps_a_second_server_out_with_the_words_of_orthanc(options: Pos
         PostgresDatabase(replace(options, is_locked=True))
     first.close()
     PostgresDatabase(replace(options, is_locked=True)).close()
+
+
+@pytest.mark.parametrize("is_locked", [False, True])
+def test_a_server_that_shares_and_one_that_does_not_keep_each_other_out(
+    options: PostgresOptions, is_locked: bool
+) -> None:
+    first = PostgresDatabase(replace(options, is_locked=is_locked))
+    with pytest.raises(Conflict, match="locked by another instance"):
+        PostgresDatabase(replace(options, is_locked=not is_locked))
+    first.close()
 
 
 def test_two_servers_of_the_same_name_are_refused(options: PostgresOptions) -> None:
@@ -207,17 +218,19 @@ def test_a_commit_that_was_not_answered_is_looked_up(
 ) -> None:
     database = PostgresDatabase(options)
     turns: list[int] = []
-    real = type(database._writer.session).script
+    real = Session.flush
 
-    def script(session: object, sql: str) -> object:
-        if sql != "COMMIT" or len(turns) != 1:
-            return real(session, sql)  # type: ignore[arg-type]
+    def flush(session: Session) -> None:
+        is_commit = bool(session._waiting) and session._waiting[-1][0] == "COMMIT"
+        if not is_commit or len(turns) != 1:
+            real(session)
+            return
         if is_committed:
-            real(session, sql)  # type: ignore[arg-type]
-        session.connection.close()  # type: ignore[attr-defined]
+            real(session)
+        session.connection.close()
         raise psycopg.OperationalError("the answer is lost")
 
-    monkeypatch.setattr(type(database._writer.session), "script", script)
+    monkeypatch.setattr(Session, "flush", flush)
 
     def work(tx: Transaction) -> None:
         turns.append(len(turns))

@@ -19,9 +19,10 @@ def lock_number(options: PostgresOptions, name: str) -> int:
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
-def try_lock(session: Session, options: PostgresOptions, name: str) -> bool:
+def try_lock(session: Session, options: PostgresOptions, name: str, *, is_shared: bool = False) -> bool:
     """Take a lock unless another connection has it."""
-    return session.ask("SELECT pg_try_advisory_lock(?)", (lock_number(options, name),)).fetchone() == (True,)
+    function = "pg_try_advisory_lock_shared" if is_shared else "pg_try_advisory_lock"
+    return session.ask(f"SELECT {function}(?)", (lock_number(options, name),)).fetchone() == (True,)
 
 
 def unlock(session: Session, options: PostgresOptions, name: str) -> None:
@@ -29,10 +30,10 @@ def unlock(session: Session, options: PostgresOptions, name: str) -> None:
     session.ask("SELECT pg_advisory_unlock(?)", (lock_number(options, name),))
 
 
-def take_lock(session: Session, options: PostgresOptions, name: str) -> bool:
-    """Take a lock, waiting a little for it."""
+def take_lock(session: Session, options: PostgresOptions, name: str, *, is_shared: bool = False) -> bool:
+    """Take a lock, waiting a little for it; with `is_shared` together with others that share it."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not try_lock(session, options, name):
+    while not try_lock(session, options, name, is_shared=is_shared):
         if time.monotonic() > deadline:
             return False
         time.sleep(_PAUSE_SECONDS)
@@ -40,12 +41,12 @@ def take_lock(session: Session, options: PostgresOptions, name: str) -> bool:
 
 
 def take_server_lock(session: Session, options: PostgresOptions) -> None:
-    """Be the only server of this index.
+    """Be the only server of this index, or one of those that share it.
 
     Raises
     ------
     Conflict
-        If there is another one; the text is that of Orthanc.
+        If another one is alone, or others are there where this one wants to be alone; the text is that of Orthanc.
     """
-    if not take_lock(session, options, "server"):
+    if not take_lock(session, options, "server", is_shared=not options.is_locked):
         raise Conflict("The PostgreSQL database is locked by another instance of Orthanc")

@@ -74,9 +74,9 @@ class PostgresWriter:
         """See `Writer.commit`. Should the connection be lost meanwhile, the server is asked what became of it."""
         for topic in pending.topics:
             self._session.send("SELECT pg_notify(?, ?)", (self._channel, f"{self._options.node} {topic}"))
-        self._session.flush()
+        self._session.send("COMMIT", ())
         try:
-            self._session.script("COMMIT")
+            self._session.flush()
         except psycopg.Error:
             if not self._session.is_broken or not self._was_committed():
                 raise
@@ -139,8 +139,7 @@ class PostgresWriter:
     def _connected(self) -> Session:
         session = Session(self._options)
         try:
-            if self._options.is_locked:
-                take_server_lock(session, self._options)
+            take_server_lock(session, self._options)
         except BaseException:
             session.close()
             raise
