@@ -244,6 +244,16 @@ def test_a_name_never_loses_a_letter() -> None:
     assert nested.items(0x00400275)[0].text(0x00400007) == "東京"
 
 
+def test_a_character_set_that_was_presumed_is_named() -> None:
+    before = dataset_of({0x00080005: "", 0x00081010: "Muller"})
+    assert modify(before, {"Replace": {"PatientName": "ascii"}}).text(0x00080005) == ""
+    bare = modify(before, {"Remove": ["SpecificCharacterSet"]})
+    after = modify(bare, {"Replace": {"PatientName": "Jérôme"}})
+    assert after.text(0x00080005) == "ISO_IR 100"
+    assert after.raw(NAME) == "Jérôme".encode("latin_1")
+    assert modify(bare, {"Replace": {"PatientName": "山田"}}).text(0x00080005) == "ISO_IR 192"
+
+
 def test_a_new_character_set_is_that_of_all_text() -> None:
     before = dataset_of({0x00081030: "Müller", 0x00400275: [{0x00400007: "Jérôme"}]})
     after = modify(before, {"Replace": {"SpecificCharacterSet": "ISO_IR 192"}})

@@ -11,7 +11,7 @@ from hounsfield.deid.paths import datasets_at
 from hounsfield.deid.profiles import Action, Profile
 from hounsfield.deid.request import IDENTIFIER_LEVELS, Request, read_data_uri
 from hounsfield.deid.uid_map import UidMap
-from hounsfield.dicom.charset import CharacterSet
+from hounsfield.dicom.charset import CharacterSet, character_set_of
 from hounsfield.dicom.dictionary import lookup
 from hounsfield.dicom.identifiers import Identifiers
 from hounsfield.dicom.levels import Level
@@ -166,7 +166,7 @@ def _nested_value(tag: Tag, value: NewValue) -> NewValue:
 
 
 def _widen(dataset: MutableDataset, text: str, vr: str) -> None:
-    """Write a data set in UTF-8 if its character set lacks a letter of a text."""
+    """Name the character set that was only presumed, and make it UTF-8 if it lacks a letter of a text."""
     if text.isascii():
         return
     root = dataset
@@ -175,6 +175,8 @@ def _widen(dataset: MutableDataset, text: str, vr: str) -> None:
     used: CharacterSet = root.character_set
     if used.decode(used.encode(text, vr), vr) != text:
         root.set_character_set(_UTF8)
+    elif SPECIFIC_CHARACTER_SET not in root:
+        root.set_character_set(character_set_of(root.source.default_encoding))
 
 
 def _widen_items(dataset: MutableDataset, value: NewValue) -> None:

@@ -131,6 +131,11 @@ class CharacterSet:
         return _encode_2022(text, vr, self.numbers)
 
 
+def character_set_of(encoding: str) -> str:
+    """The Specific Character Set of an encoding of `ENCODINGS`; that of UTF-8 for one that has none."""
+    return ENCODINGS.get(encoding) or ENCODINGS["Utf8"]
+
+
 def is_known(specific_character_set: str) -> bool:
     """Whether all terms of a Specific Character Set are known; an empty one is."""
     terms = (term.strip(" \0") for term in specific_character_set.split("\\"))

@@ -3,7 +3,6 @@
 from datetime import datetime
 from uuid import uuid4
 
-from hounsfield.dicom.charset import ENCODINGS
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.mutable import MutableDataset
 from hounsfield.dicom.scan import EXPLICIT_LITTLE
@@ -31,11 +30,6 @@ def new_dataset(character_set: str) -> MutableDataset:
     if character_set:
         dataset.set_text(SPECIFIC_CHARACTER_SET, character_set)
     return dataset
-
-
-def character_set_of(encoding: str) -> str:
-    """The Specific Character Set of an encoding of `ENCODINGS`; UTF-8 for one that has none."""
-    return ENCODINGS.get(encoding) or ENCODINGS["Utf8"]
 
 
 def fill_in(dataset: MutableDataset, now: datetime, parent: Level | None) -> None:

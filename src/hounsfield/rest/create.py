@@ -9,10 +9,9 @@ from typing import Any
 
 from hounsfield.deid.apply import put
 from hounsfield.deid.request import IDENTIFIER_LEVELS, read_data_uri, read_value
-from hounsfield.dicom.charset import is_known
+from hounsfield.dicom.charset import character_set_of, is_known
 from hounsfield.dicom.creation import (
     DATES,
-    character_set_of,
     fill_in,
     identify_new,
     new_dataset,
