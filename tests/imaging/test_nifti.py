@@ -103,3 +103,11 @@ def test_missing_slices_are_filled_so_that_the_others_are_in_place() -> None:
 def test_volumes_of_different_shape_make_no_file() -> None:
     with pytest.raises(errors.BadRequest):
         list(nifti_pieces([load(slices([0, 3])), load(slices([0, 3, 6]))], 2))
+
+
+@pytest.mark.parametrize(
+    ("direction", "expected"), [("ROW", (1, 0, 2)), ("COL", (0, 1, 2)), ("", (None,) * 3)]
+)
+def test_the_direction_of_phases_is_told(direction: str, expected: tuple[int | None, ...]) -> None:
+    read = opened(b"".join(nifti_pieces([load(slices([0, 3]))], phase_encoding=direction)))
+    assert read.header.get_dim_info() == expected

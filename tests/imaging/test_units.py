@@ -161,6 +161,7 @@ def test_no_uptake_without_what_the_rule_needs(attributes: dict[str, Any], missi
     [
         ({}, "HU"),
         ({"RescaleType": "HU"}, "HU"),
+        ({"RescaleSlope": None, "RescaleIntercept": None}, ""),
         ({"RescaleType": "US"}, ""),
         ({"RescaleType": "HU_MOD"}, "HU_MOD"),
         ({"Modality": "MR"}, ""),

@@ -250,6 +250,14 @@ def test_structures_are_counted(server: Server) -> None:
     assert server.failure("GET", f"{path}/summary", accept="image/png")[0] == 406
 
 
+@pytest.mark.parametrize("name", ["waveform_ecg.dcm", "rtdose.dcm", "liver_1frame.dcm"])
+def test_what_is_no_image_has_a_thumbnail(server: Server, name: str) -> None:
+    series = server.post("/instances", real_file(name))["ParentSeries"]
+    small = imagecodecs.png_decode(server.bytes_of("GET", f"/series/{series}/thumbnail?size=100"))
+    assert max(small.shape[:2]) <= 100
+    assert small.shape[2] == 3
+
+
 def test_an_image_shows_itself(server: Server) -> None:
     path = stored(server, real_file("CT_small.dcm"))
     assert server.get(f"{path}/summary")["Kind"] == "Image"

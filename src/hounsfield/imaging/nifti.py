@@ -22,10 +22,17 @@ _TYPES = {"u1": 2, "i2": 4, "i4": 8, "f4": 16, "f8": 64, "i1": 256, "u2": 512, "
 _SCANNER = 1
 _MM_AND_SECONDS = 2 | 8
 _SIDE_MAX = 32767
+# Two bits each for the axis of frequency, of phase and of slices. ROW: phases are along the rows.
+_DIM_INFO = {"ROW": 2 | 1 << 2 | 3 << 4, "COL": 1 | 2 << 2 | 3 << 4, "COLUMN": 1 | 2 << 2 | 3 << 4}
 
 
 def nifti_pieces(
-    volumes: Iterable[Volume], times: int = 1, *, repetition_seconds: float = 1.0, description: str = ""
+    volumes: Iterable[Volume],
+    times: int = 1,
+    *,
+    repetition_seconds: float = 1.0,
+    description: str = "",
+    phase_encoding: str = "",
 ) -> Iterator[bytes]:
     """The bytes of a NIfTI-1 file (`.nii`), in pieces.
 
@@ -40,6 +47,8 @@ def nifti_pieces(
         Between volumes.
     description
         At most 79 characters. Files are passed on: no identity belongs into it.
+    phase_encoding
+        In-plane Phase Encoding Direction (0018,1312): ROW, COLUMN or COL; empty if unknown.
 
     Raises
     ------
@@ -51,7 +60,8 @@ def nifti_pieces(
         volume = evenly_spaced(each)
         if not shape:
             shape = (*volume.array.shape, volume.array.dtype)
-            yield _header(volume, times, repetition_seconds, description) + bytes(_OFFSET - _HEADER_SIZE)
+            yield _header(volume, times, repetition_seconds, description, _DIM_INFO.get(phase_encoding, 0))
+            yield bytes(_OFFSET - _HEADER_SIZE)
         if shape != (*volume.array.shape, volume.array.dtype):
             raise errors.BadRequest("volumes of different shape or type make no NIfTI file")
         for rows in _writable(volume.array):
@@ -89,7 +99,7 @@ def _writable(array: NDArray[Any]) -> NDArray[Any]:
     return array if f"{array.dtype.kind}{array.dtype.itemsize}" in _TYPES else array.astype(np.float64)
 
 
-def _header(volume: Volume, times: int, repetition_seconds: float, description: str) -> bytes:
+def _header(volume: Volume, times: int, repetition_seconds: float, description: str, dim_info: int) -> bytes:
     slices, rows, columns = volume.array.shape
     if max(slices, rows, columns, times) > _SIDE_MAX:
         raise errors.BadRequest("NIfTI-1 cannot hold more than 32767 voxels on a side")
@@ -98,7 +108,7 @@ def _header(volume: Volume, times: int, repetition_seconds: float, description: 
     affine = nifti_affine(volume)
     factor, quaternion = _quaternion(affine)
     header = struct.pack(
-        "<i35xB8h", _HEADER_SIZE, 0, 4 if times > 1 else 3, columns, rows, slices, times, 1, 1, 1
+        "<i35xB8h", _HEADER_SIZE, dim_info, 4 if times > 1 else 3, columns, rows, slices, times, 1, 1, 1
     )
     header += struct.pack("<12x4h", 0, _TYPES[f"{dtype.kind}{dtype.itemsize}"], dtype.itemsize * 8, 0)
     header += struct.pack("<8f", factor, column, row, step, repetition_seconds if times > 1 else 0, 0, 0, 0)

@@ -8,7 +8,6 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median_low
 
 from hounsfield.imaging.geometry import FramePlane, Matrix, Vector, affine_of, dot
 from hounsfield.imaging.mosaic import Tile
@@ -232,7 +231,7 @@ def _stack(phase: Phase, members: list[StackFrame]) -> Stack:
     normal = _normal(frames[0])
     heights = [_distance(frame, normal) for frame in frames]
     distances = [after - before for before, after in pairwise(heights)]
-    height = median_low(distances) if distances else frames[0].thickness_mm or 1.0
+    height = _usual(distances) if distances else frames[0].thickness_mm or 1.0
     # Where slices are missing here and there, the usual distance is still that of most neighbours.
     step, shifted = _step(frames, height, normal)
     along = math.hypot(*step)
@@ -255,6 +254,11 @@ def _stack(phase: Phase, members: list[StackFrame]) -> Stack:
         tilt_degrees=tilt if tilt > _TILT_DEGREES else 0.0,
         warnings=tuple(_warnings(distances, gaps, duplicates, is_even, shifted, tilt)),
     )
+
+
+def _usual(distances: Sequence[float]) -> float:
+    """The median; of two in the middle the lower, as missing slices only make distances longer."""
+    return sorted(distances)[(len(distances) - 1) // 2]
 
 
 def _is_even(heights: Sequence[float]) -> bool:

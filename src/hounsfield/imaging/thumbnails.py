@@ -48,6 +48,23 @@ def series_pictures(series: Series, box: Box, count: int = 1) -> list[NDArray[np
         return list(pool.map(lambda frame: _picture(series, frame, box), chosen))
 
 
+def shrunk(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """A picture that fits into a square, of the means of square blocks; one that fits already stays as it is.
+
+    >>> shrunk(np.arange(16, dtype=np.uint8).reshape(4, 4), 2).tolist()
+    [[2, 4], [10, 12]]
+    """
+    block = -(-max(picture.shape[:2]) // side)
+    rows, columns = (max(each // block, 1) for each in picture.shape[:2])
+    if block == 1:
+        return picture
+    cropped = picture[: rows * block, : columns * block]
+    block_rows, block_columns = len(cropped) // rows, cropped.shape[1] // columns
+    blocks = cropped.reshape(rows, block_rows, columns, block_columns, -1)
+    means = np.asarray(blocks.mean(axis=(1, 3)).astype(np.uint8))
+    return means if picture.ndim == 3 else np.asarray(means[..., 0])
+
+
 def _picture(series: Series, frame: StackFrame, box: Box) -> NDArray[np.uint8]:
     member = series.members[frame.member]
     whole = decode(read_frame(member.read(), member.head, frame.number))

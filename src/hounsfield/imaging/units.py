@@ -76,8 +76,8 @@ def read_modality(places: Places, *, is_signed: bool) -> Rescale | LookupTable:
 def read_units(places: Places) -> str:
     """The units of the rescaled values of a frame, empty if nobody says.
 
-    Rescale Type (0028,1054) of a CT may be left out only if it is HU; Units (0054,1001) of PET are kept as they are
-    printed: BQML, CNTS, GML and others of PS3.3 C.8.9.1.1.3.
+    A CT may leave out Rescale Type (0028,1054) if it is HU, but not the rescaling itself. Units (0054,1001) of PET are
+    kept as they are printed: BQML, CNTS, GML and others of PS3.3 C.8.9.1.1.3.
     """
     top = places.top
     if top.text(SOP_CLASS_UID) == RT_DOSE_STORAGE:
@@ -91,7 +91,8 @@ def read_units(places: Places) -> str:
     table = next((_word(item, _MODALITY_LUT_TYPE) for item in top.items(_MODALITY_LUT_SEQUENCE)[:1]), "")
     if table and table != "US":
         return table
-    return "HU" if _word(top, MODALITY) == "CT" and _RESCALE_TYPE not in top else ""
+    is_rescaled = _RESCALE_INTERCEPT in top and _RESCALE_TYPE not in top
+    return "HU" if is_rescaled and _word(top, MODALITY) == "CT" else ""
 
 
 def acquired_at(dataset: Dataset) -> datetime | None:

@@ -138,11 +138,13 @@ def get_thumbnail(door: Door, request: Request) -> Response:
     """The middle frame of a series in a small picture, or moving pictures all along it."""
     arguments, accept = request.arguments, request.headers.get("accept", "")
     side = _side(arguments.get("size", str(_THUMBNAIL_SIDE))) or _THUMBNAIL_SIDE
-    series = door.volumes.series(request.values["id"])
+    public_id = request.values["id"]
+    series = door.volumes.series(public_id)
     if not request.flag("animated") and preferred(accept, [*_PICTURES, Motion.GIF.value]) != Motion.GIF.value:
         chosen = _preferred_picture(accept, _PICTURES)
         with door.turns.take(request.is_gone):
-            return answer_bytes(thumbnail(series, side, _image(request, chosen)), chosen)
+            data = thumbnail(door.archive, public_id, series, side, _image(request, chosen))
+            return answer_bytes(data, chosen)
     motion = Motion(_preferred_picture(accept, _MOTIONS))
     count = max(unsigned(arguments.get("frames", str(_THUMBNAIL_FRAMES))), 1)
     with door.turns.take(request.is_gone):

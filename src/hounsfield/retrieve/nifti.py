@@ -12,6 +12,7 @@ from hounsfield.imaging.volume import VolumePlan
 from hounsfield.retrieve.volume_cache import Gone, VolumeCache
 
 _REPETITION_TIME = 0x00180080
+_PHASE_ENCODING = 0x00181312
 _ECHO_TIME = 0x00180081
 _ACQUISITION_TIME = 0x00080032
 _SAME_MM = 0.01
@@ -42,7 +43,11 @@ def write_nifti(
     stacks = _alike(plan) if stack is None else [stack]
     volumes = (cache.volume(public_id, index, is_gone, level) for index in stacks)
     pieces = nifti_pieces(
-        volumes, len(stacks), repetition_seconds=_repetition_seconds(plan), description=_description(plan)
+        volumes,
+        len(stacks),
+        repetition_seconds=_repetition_seconds(plan),
+        description=_description(plan),
+        phase_encoding=(_first(plan).text(_PHASE_ENCODING) or "").strip(),
     )
     first = next(pieces)
     whole = _chained(first, pieces)

@@ -25,7 +25,7 @@ from hounsfield.imaging.units import RT_DOSE_STORAGE
 from hounsfield.index.find import lookup
 from hounsfield.retrieve.documents import document_type, has_document, is_video
 from hounsfield.retrieve.files import find_dicom
-from hounsfield.retrieve.frames import ImageRequest, View, file_buffer, frame_picture, image
+from hounsfield.retrieve.frames import ImageRequest, View, file_buffer, frame_picture
 from hounsfield.retrieve.reports import VALUE_TYPE, read_report, report_html, report_status, report_text
 from hounsfield.retrieve.treatments import (
     RT_ION_PLAN_STORAGE,
@@ -209,8 +209,8 @@ _FACTS: Mapping[Kind, Callable[[Subject], Facts]] = {
 }
 
 
-def summary_png(subject: Subject) -> bytes:
-    """A picture of an instance as a PNG file.
+def summary_picture(subject: Subject) -> Image:
+    """A picture of an instance.
 
     Raises
     ------
@@ -221,15 +221,25 @@ def summary_png(subject: Subject) -> bytes:
     """
     kind = kind_of(subject.head)
     if kind is Kind.WAVEFORM:
-        return encode_png(waveforms.draw_pixels(_first_group(subject)))
+        return waveforms.draw_pixels(_first_group(subject))
     if kind is Kind.SEGMENTATION:
-        return encode_png(_segments_on_their_image(subject))
+        return _segments_on_their_image(subject)
     if kind is Kind.DOSE:
-        return encode_png(dose.picture_of(dose.hottest_plane(subject.data, subject.head)))
+        return dose.picture_of(dose.hottest_plane(subject.data, subject.head))
     if kind is Kind.IMAGE:
         middle = (count_frames(subject.head, len(subject.data)) + 1) // 2
-        return image(subject.archive, subject.public_id, middle, ImageRequest(View.RENDERED))
+        return frame_picture(subject.archive, subject.public_id, middle, ImageRequest(View.RENDERED))
     raise NoPicture(f"There is no picture of a {kind.value.lower()}")
+
+
+def summary_png(subject: Subject) -> bytes:
+    """A picture of an instance as a PNG file. Errors as of `summary_picture`."""
+    return encode_png(summary_picture(subject))
+
+
+def has_own_picture(head: Head) -> bool:
+    """Whether its frames, or the lack of them, say less than the picture that is made of it."""
+    return kind_of(head) in (Kind.WAVEFORM, Kind.SEGMENTATION, Kind.DOSE)
 
 
 def summary_svg(subject: Subject) -> str:
