@@ -17,7 +17,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 from tests.conformance.peers import MR, Receiver, make_file, upload
-from tests.servers import RunningServer, free_port, running
+from tests.servers import RunningServer, free_port, running, start
 
 STUDY = {"StudyInstanceUID": "1.1", "PatientName": "Doe^Jane"}
 Open = Callable[..., Receiver]
@@ -277,3 +277,30 @@ def test_what_is_not_accepted_as_stored_is_transcoded_unless_that_is_forbidden(
             assert arrived.SOPInstanceUID == expected.SOPInstanceUID
         define(sender, "peer", peer.port, AllowTranscoding=False)
         assert failure(sender, "/modalities/peer/store", [public_id]) == (500, 2015)
+
+
+def test_a_job_goes_on_where_it_was_when_the_server_was_killed(tmp_path: Path, receiver: Open) -> None:
+    peer = receiver()
+    peer.delay_seconds = 0.1
+    modalities = {"DicomModalities": {"peer": ["RECEIVER", "127.0.0.1", peer.port]}}
+    first = start(tmp_path, modalities)
+    files = [
+        make_file(**STUDY, SeriesInstanceUID="1.1.1", SOPInstanceUID=f"1.1.1.{n}", InstanceNumber=n)
+        for n in range(40)
+    ]
+    upload(first, *files)
+    body = {"Resources": first.json("/studies"), "Synchronous": False}
+    path = first.json("/modalities/peer/store", body)["Path"]
+    deadline = time.monotonic() + 60
+    while len(peer.received) < 20:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    first.kill()
+    with running(tmp_path, modalities) as second:
+        while (job := second.json(path))["State"] != "Success":
+            assert time.monotonic() < deadline, job
+            time.sleep(0.05)
+        assert (job["Content"]["InstancesCount"], job["Content"]["FailedInstancesCount"]) == (40, 0)
+    uids = [str(each.SOPInstanceUID) for each in peer.received]
+    assert {f"1.1.1.{n}" for n in range(40)} == set(uids)
+    assert len(uids) < 70, "it began anew"
