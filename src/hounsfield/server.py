@@ -55,6 +55,7 @@ from hounsfield.jobs.ledger import EngineOptions
 from hounsfield.jobs.move_scu import move_scu_kind
 from hounsfield.jobs.peer_store import peer_store_kind
 from hounsfield.jobs.store_scu import store_scu_kind
+from hounsfield.jobs.transfers import pull_kind, push_kind
 from hounsfield.metrics import Metrics
 from hounsfield.net.options import AssociationOptions, ServerOptions
 from hounsfield.net.server import DicomServer
@@ -215,17 +216,22 @@ def _join_network(configuration: Configuration, host: Host) -> Network:
     """All that has to do with other servers, and the doors that need it."""
     filters = dicom.OutgoingFilters(host.outgoing_find_filters, host.outgoing_store_filters)
     network = dicom.network(configuration, host.archive, filters)
+    transfer = dicom.transfer_options(configuration)
     for kind in (
         store_scu_kind(network),
         move_scu_kind(network),
         get_scu_kind(network, host.intake),
         peer_store_kind(network),
         commitment_kind(network),
+        push_kind(network, transfer),
+        pull_kind(network, transfer, host.intake),
     ):
         host.job_kinds[kind.name] = kind
     announce(dicom.acceptance_rules(configuration), host.intake.options.settings)
     door = rest.extend(host, rest_options(configuration, host.intake.options.settings))
-    rest.extend_to_neighbours(host, Neighbours(door, network), configuration.integer("QueryRetrieveSize"))
+    rest.extend_to_neighbours(
+        host, Neighbours(door, network), configuration.integer("QueryRetrieveSize"), transfer
+    )
     dicomweb.extend(host, read_dicomweb(configuration))
     scp.extend(
         host,

@@ -24,6 +24,7 @@ from hounsfield.remote.modality import Modality, read_modality, write_modality
 from hounsfield.remote.network import Network
 from hounsfield.remote.peer import Peer, read_peer, write_peer
 from hounsfield.remote.sender import Shipping
+from hounsfield.remote.transfer import TransferOptions
 from hounsfield.remote.web_client import WebOptions
 from hounsfield.retrieve.files import map_attachment
 from hounsfield.scp.acceptance import AcceptanceRules, KnownModality
@@ -119,6 +120,23 @@ def web_options(configuration: Configuration) -> WebOptions:
         verifies_peers=configuration.boolean("HttpsVerifyPeers"),
         authorities=configuration.path("HttpsCACertificates"),
         is_verbose=configuration.boolean("HttpVerbose"),
+    )
+
+
+def transfer_options(configuration: Configuration) -> TransferOptions:
+    """The options of transfers between peers, in the section `Transfers`."""
+    section, usual = configuration.mapping("Transfers"), TransferOptions()
+
+    def number(name: str, default: int) -> int:
+        value = section.get(name)
+        return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else default
+
+    return TransferOptions(
+        threads=number("Threads", usual.threads) or usual.threads,
+        bucket_size=(number("BucketSize", 0) << 10) or usual.bucket_size,
+        max_pushes=number("MaxPushTransactions", usual.max_pushes) or usual.max_pushes,
+        retries=number("MaxHttpRetries", usual.retries),
+        commit_timeout_seconds=number("PeerCommitTimeout", usual.commit_timeout_seconds),
     )
 
 

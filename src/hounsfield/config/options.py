@@ -41,7 +41,7 @@ PLUGIN_SECTIONS: Final[frozenset[str]] = frozenset(
     """
     AdvancedStorage AmazonS3 Authorization AwsS3Storage AzureBlobStorage ConnectivityChecks DelayedDeletion DicomWeb
     Education Gdcm GoogleCloudStorage Housekeeper Indexer MultitenantDicom MySQL Neuro OHIF Odbc OrthancExplorer2
-    PostgreSQL Python PythonScript PythonVerbose STL ServeFolders StoneWebViewer Tcia Transfers VolView
+    PostgreSQL Python PythonScript PythonVerbose STL ServeFolders StoneWebViewer Tcia VolView
     WebViewer WholeSlideImaging
     """.split()
 )

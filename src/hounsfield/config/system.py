@@ -60,9 +60,12 @@ def rest_options(configuration: Configuration, settings: Settings) -> RestOption
 
 def _built_in_plugins(configuration: Configuration) -> Mapping[str, Mapping[str, object]]:
     """The plugins of Orthanc that this configuration would have loaded: clients look for them by name."""
-    if not is_in_postgres(configuration.given):
-        return {}
-    return {"postgresql-index": {"Description": "The index in PostgreSQL (built in)", "Version": __version__}}
+    found: dict[str, str] = {"transfers": "Transfers between peers (built in)"}
+    if is_in_postgres(configuration.given):
+        found["postgresql-index"] = "The index in PostgreSQL (built in)"
+    if configuration.mapping("Worklists").get("Enable") is True:
+        found["orthanc-worklists"] = "The modality worklist (built in)"
+    return {name: {"Description": description, "Version": __version__} for name, description in found.items()}
 
 
 def _packing(configuration: Configuration) -> PackingOptions:

@@ -149,3 +149,7 @@ class NoSopClassOrInstance(Corrupt):
 
 class NoPresentationContext(PeerFailure):
     """A modality accepts no presentation context that would be needed."""
+
+
+class CorruptedTransfer(Corrupt):
+    """What a peer sent is not what it announced."""

@@ -87,6 +87,7 @@ STATUSES: Mapping[type[errors.ArchiveError], Status] = {
         2014,
         "DicomUserConnection: The C-STORE command failed because of the lack of SOP class or instance",
     ),
+    narrow.CorruptedTransfer: Status(500, 20, "Corrupted file (e.g. inconsistent MD5 hash)"),
     narrow.NoPresentationContext: Status(
         500,
         2015,

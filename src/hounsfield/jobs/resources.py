@@ -29,12 +29,18 @@ def name_resources(tx: Transaction, public_ids: Iterable[str]) -> list[dict[str,
     return named
 
 
-def instances_of(tx: Transaction, resources: Sequence[Mapping[str, str]]) -> list[PublicId]:
-    """All instances of the resources, each once, in an order that does not change; what is gone is left out."""
+def instances_of(
+    tx: Transaction, resources: Sequence[Mapping[str, str]], *, is_complete: bool = False
+) -> list[PublicId]:
+    """All instances of the resources, each once, in an order that does not change.
+
+    What is gone is left out, or with `is_complete` is NotFound.
+    """
     found: dict[PublicId, None] = {}
     for resource in resources:
         try:
             found.update(dict.fromkeys(instances_in_order(tx, _LEVELS[resource["Type"]], resource["ID"])))
         except NotFound:
-            continue
+            if is_complete:
+                raise
     return list(found)

@@ -16,7 +16,7 @@ from hounsfield.store.spool import Buffer
 
 _log = logging.getLogger("hounsfield.http")
 
-_LONGEST_ANSWER = 64 << 20
+_LONGEST_ANSWER = 256 << 20
 _PORTS = {"http": 80, "https": 443}
 _PROXY_PORT = 3128
 

@@ -14,6 +14,7 @@ from hounsfield.jobs.merge import merge_kind
 from hounsfield.jobs.modify import modification_kind
 from hounsfield.jobs.rewriting import Workshop
 from hounsfield.jobs.split import split_kind
+from hounsfield.remote.transfer import TransferOptions
 from hounsfield.rest import (
     archives,
     attachments,
@@ -48,6 +49,7 @@ from hounsfield.rest import (
     system,
     tags,
     tools,
+    transfers,
     uploads,
     volumes,
     worklists,
@@ -158,13 +160,16 @@ def _running(uploads: ResumableUploads) -> Iterator[None]:
         uploads.stop()
 
 
-def extend_to_neighbours(host: Host, neighbours: Neighbours, queries_size: int) -> None:
+def extend_to_neighbours(
+    host: Host, neighbours: Neighbours, queries_size: int, transfer: TransferOptions
+) -> None:
     """Add the routes about other servers; so many queries are kept."""
     found = [
         *modalities.routes(neighbours),
         *queries.routes(neighbours, queries_size),
         *peers.routes(neighbours),
         *commitment.routes(neighbours),
+        *transfers.routes(neighbours, transfer),
     ]
     host.routes.extend(replace(route, handler=translated(route.handler)) for route in found)
 

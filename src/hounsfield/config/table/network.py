@@ -109,6 +109,14 @@ PEERS = Section(
             "PEM file with the authorities we trust; the system's when empty.",
         ),
         Option(
+            "Transfers",
+            Kind.OBJECT,
+            {},
+            "Transfers between peers in buckets (`/transfers`): `Threads` (4), `BucketSize` (4096 KB), "
+            "`MaxPushTransactions` (4), `MaxHttpRetries` (0), `PeerCommitTimeout` (600 s). A peer with the property "
+            "`RemoteSelf`, the name by which it knows us, is told to fetch.",
+        ),
+        Option(
             "Pkcs11",
             Kind.OBJECT,
             {},
