@@ -62,7 +62,13 @@ class _Worker:
         self._file = os.fdopen(descriptor, "r+b", buffering=0)
         self._name = Path(name)
         self._timeout = options.timeout_seconds
-        arguments = [name, options.timeout_seconds, options.memory_bytes]
+        shared: int | str = name
+        if (
+            os.name != "nt"
+        ):  # It has pixels of patients: even a server that is killed must not leave it behind.
+            self._name.unlink()
+            shared = descriptor
+        arguments = [shared, options.timeout_seconds, options.memory_bytes]
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _MAIN.format(path=sys.path, arguments=arguments)],
@@ -70,6 +76,7 @@ class _Worker:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is for the server alone
+                pass_fds=() if os.name == "nt" else (descriptor,),
             )
         except OSError:
             self._release()

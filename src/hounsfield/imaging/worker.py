@@ -24,10 +24,10 @@ _NOTHING_OPEN = Path(os.devnull)
 
 def main(arguments: list[str | int]) -> None:
     """Work until the standard input ends: the server is gone then."""
-    name, timeout, memory = str(arguments[0]), int(arguments[1]), int(arguments[2])
+    shared_file, timeout, memory = arguments[0], int(arguments[1]), int(arguments[2])
     _limit(memory)
     questions, answers = _pipes()
-    with FileIO(name, "r+b") as shared, _NOTHING_OPEN.open("w") as nowhere:
+    with FileIO(shared_file, "r+b") as shared, _NOTHING_OPEN.open("w") as nowhere:
         while (question := receive(questions)) is not None:
             # Ends the process from a thread of its own, even out of a loop in a codec.
             faulthandler.dump_traceback_later(timeout, exit=True, file=nowhere)
