@@ -96,3 +96,11 @@ def test_among_modalities_with_the_same_title_the_one_with_the_address_decides()
     both = (KnownModality("X", "10.0.0.1", FIND), KnownModality("X", "10.0.0.2", MOVE | FIND))
     assert allowed("X", "10.0.0.2", *both) == ALWAYS | FIND | MOVE
     assert allowed("X", "10.0.0.3", *both) == ALWAYS | FIND
+
+
+def test_a_host_may_be_given_by_its_name() -> None:
+    modality = KnownModality("CT1", "localhost", FIND)
+    assert allowed("CT1", "127.0.0.1", modality, check_host=True) == ALWAYS | FIND
+    assert allowed("CT1", "10.0.0.1", modality, check_host=True) == ALWAYS
+    nowhere = KnownModality("CT1", "no such host.invalid", FIND)
+    assert allowed("CT1", "127.0.0.1", nowhere, check_host=True) == ALWAYS

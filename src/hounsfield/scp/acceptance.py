@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from hounsfield.dicom.uids import STORAGE_SOP_CLASSES, TRANSFER_SYNTAXES
 from hounsfield.net.agreement import Caller
+from hounsfield.net.hosts import is_host
 from hounsfield.net.messages import Operation, Service
 from hounsfield.net.negotiation import Policy, is_same_ae_title
 from hounsfield.scp.verification import VERIFICATION_SOP_CLASS_UID, verification_service
@@ -132,7 +133,7 @@ def permitted(
         for modality in modalities
         if is_same_ae_title(modality.ae_title, caller.calling_ae_title, strict=rules.is_comparison_strict)
     ]
-    here = [modality for modality in same if modality.host == caller.ip]
+    here = [modality for modality in same if is_host(modality.host, caller.ip)]
     if rules.check_modality_host or (here and len(same) > 1):
         same = here
     if not same:

@@ -6,6 +6,7 @@ from functools import partial
 from hounsfield.errors import ArchiveError, Corrupt, NotFound
 from hounsfield.net.agreement import Caller
 from hounsfield.net.dimse import CommandField, Status
+from hounsfield.net.hosts import is_host
 from hounsfield.net.messages import Operation, Request, Response, Responses, Service
 from hounsfield.net.negotiation import is_same_ae_title
 from hounsfield.remote.commitment import PROCESSING_FAILURE, REQUEST_COMMITMENT, Reference, read_references
@@ -81,4 +82,4 @@ def _modality(network: Network, caller: Caller) -> Modality:
     ]
     if not same:
         raise NotFound("Storage commitment is only for modalities that are known")
-    return next((modality for modality in same if modality.host == caller.ip), same[0])
+    return next((modality for modality in same if is_host(modality.host, caller.ip)), same[0])
