@@ -58,6 +58,13 @@ def test_entries_with_64_bits_are_read() -> None:
     assert read(output.getvalue()) == {"a": b"abc" * 99}
 
 
+def test_a_directory_with_both_sizes_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As other writers make it between 2 and 4 GB."""
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 100)
+    contents = {"a": b"abc" * 99, "b": b"x"}
+    assert read(zipped(contents, zipfile.ZIP_STORED)) == contents
+
+
 def test_more_than_65535_entries_are_read() -> None:
     output = io.BytesIO()
     with zipfile.ZipFile(output, "w") as archive:

@@ -23,7 +23,7 @@ _PIECE = 256 << 10
 _LARGEST_PIECE = 1 << 20
 _LARGEST_DICTIONARY = 64 << 20
 _LONGEST_END = 65535 + 22
-_FULL_16, _FULL_32 = 0xFFFF, 0xFFFFFFFF
+_FULL_32 = 0xFFFFFFFF
 _CENTRAL = struct.Struct("<4s6H3I5H2I")  # 4.3.12
 _LOCAL = struct.Struct("<4s5H3I2H")  # 4.3.7
 _END = struct.Struct("<4s4H2IH")  # 4.3.16
@@ -153,10 +153,10 @@ def _find_directory(file: IO[bytes], size: int) -> _Directory:
     fields = _END.unpack_from(tail, at)
     length, offset = fields[5], fields[6]
     end = start + at
-    if _FULL_16 in fields[1:5] or _FULL_32 in (length, offset):
-        found = _find_64(file, end)
-        if found is not None:
-            length, offset, end = found
+    # Some writers put sizes of 64 bits beside those of 32 bits that would do.
+    found = _find_64(file, end)
+    if found is not None:
+        length, offset, end = found
     shift = end - length - offset
     if shift < 0 or offset + shift < 0 or length > size:
         raise Corrupt("Cannot read this ZIP archive: its directory is not where it should be")

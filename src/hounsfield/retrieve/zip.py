@@ -101,8 +101,9 @@ class ZipWriter:
     def finish(self) -> bytes:
         """The central directory and the end of the archive."""
         offset, length = self.size, len(self._central)
-        end = b""
+        end, shown = b"", (self._count, length, offset)
         if self._count >= _FULL_16 or offset + length >= _LARGE:
+            shown = _FULL_16, _FULL_32, _FULL_32
             end = _END_64.pack(
                 b"PK\x06\x06",
                 44,
@@ -115,17 +116,8 @@ class ZipWriter:
                 length,
                 offset,
             ) + _LOCATOR_64.pack(b"PK\x06\x07", 0, offset + length, 1)
-        count = min(self._count, _FULL_16)
-        end += _END.pack(
-            b"PK\x05\x06",
-            0,
-            0,
-            count,
-            count,
-            min(length, _FULL_32),
-            min(offset, _FULL_32),
-            len(self._comment),
-        )
+        count, length, offset = shown
+        end += _END.pack(b"PK\x05\x06", 0, 0, count, count, length, offset, len(self._comment))
         last = bytes(self._central) + end + self._comment
         self.size += len(last)
         return last
