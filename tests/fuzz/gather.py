@@ -48,6 +48,8 @@ _COST_US = {
     "net.association_at_once": 90,
     "rest.find": 800,
     "rest.request": 2000,
+    "rest.uploads": 2500,
+    "retrieve.dicomdir": 250,
     "search.kept_header": 60,
     "search.keep_header": 120,
     "search.value": 50,

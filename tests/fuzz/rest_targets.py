@@ -15,7 +15,7 @@ from tests.rest.builders import Server, ids, real_file, slice_file
 
 from hounsfield.dicom.levels import Level
 from hounsfield.http.dispatch import dispatch
-from hounsfield.http.messages import FileBody, Request
+from hounsfield.http.messages import FileBody, Request, Response
 from hounsfield.http.routing import Route
 from hounsfield.ingest.receive import IngestOptions
 from hounsfield.rest.door import RestOptions
@@ -131,6 +131,31 @@ def find(data: bytes) -> None:
         dispatch(_server().dispatcher, Request("POST", path, "", {}, data))
 
 
+def uploads(data: bytes) -> None:
+    """Headers, one a line; an empty line, then the body: an upload is begun, sent, asked for and given up with them."""
+    server = _server()
+    head, _, body = data.partition(b"\n\n")
+    lines = (line.partition(": ") for line in head.decode("latin_1").split("\n")[:12])
+    headers = {name.lower(): value for name, _, value in lines}
+
+    def ask(method: str, path: str, sent: bytes = b"") -> Response:
+        answer = dispatch(server.dispatcher, Request(method, path, "", headers, sent))
+        assert answer.status != 500, answer
+        return answer
+
+    created = ask("POST", "/uploads").header(b"location")
+    path = "/" + (created.decode() if created else "uploads/00000000-0000-0000-0000-000000000000")
+    ask("PATCH", path, body)
+    for method, target in (("HEAD", path), ("GET", path), ("GET", path + "/results"), ("GET", "/uploads")):
+        found = ask(method, target).body
+        if not isinstance(found, bytes | FileBody):
+            assert isinstance(json.loads(b"".join(found)), list)
+    ask("DELETE", path)
+    headers = {"tus-resumable": "1.0.0"}
+    ask("DELETE", path)
+    assert not list(server.imports.uploads)
+
+
 def _target(pattern: str) -> str:
     level = next((level for level in Level if pattern.startswith(f"/{level.plural}/")), Level.INSTANCE)
     values = {**_VALUES, "id": str(_IDS[list(Level).index(level)])}
@@ -155,8 +180,22 @@ def _requests() -> list[bytes]:
 _SEARCHES = [
     json.dumps(body).encode() for path in ("/tools/find", "/tools/count-resources") for body in _BODIES[path]
 ]
-TARGETS: dict[str, Callable[[bytes], None]] = {"rest.request": request, "rest.find": find}
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "rest.request": request,
+    "rest.find": find,
+    "rest.uploads": uploads,
+}
 SEEDS: dict[str, list[bytes]] = {
     "rest.request": _requests(),
+    "rest.uploads": [
+        b"tus-resumable: 1.0.0\nupload-length: %d\nupload-offset: 0\ncontent-type: application/offset+octet-stream\n"
+        b"%s\n\n%s" % (len(sent), more, sent)
+        for more in (
+            b"upload-metadata: filename YS5kY20=,type ZGljb20=",
+            b"upload-checksum: sha1 qZk+NkcGgWq6PiVxeFDCbJzQ2J0=",
+            b"upload-defer-length: 1",
+        )
+        for sent in (b"abc", slice_file(), b"PK\x05\x06" + bytes(18))
+    ],
     "rest.find": [*_SEARCHES, json.dumps(_BODIES["/tools/bulk-content"][0]).encode()],
 }

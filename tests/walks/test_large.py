@@ -111,6 +111,7 @@ def test_nothing_that_is_asked_of_a_large_instance_fills_the_memory(tmp_path: Pa
         with _watched(server):
             assert _drained(server, f"{address}/content/7fe0-0010/0") == _SIZE
             assert _drained(server, f"{address}/attachments/dicom/data") == large_file.stat().st_size
+            assert _drained(server, f"/tools/create-archive?resources={instances.public_id(1)}") > 1_000_000
             for part in ("tags", "metadata?expand", "frames", "content", "attachments/dicom/md5"):
                 assert server.request("GET", f"{address}/{part}")[0] == 200, part
 

@@ -12,6 +12,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -212,7 +213,8 @@ class PieceWriter:
         with self._lock:
             try:
                 if self._is_open and self._digest is None:
-                    self._commit()
+                    with suppress(NotFound):  # It was deleted meanwhile.
+                        self._commit()
             finally:
                 self._close()
 
@@ -232,7 +234,7 @@ class ResumableUploads:
 
     def __init__(self, options: ResumableOptions) -> None:
         self.options = options
-        self._lock = threading.Lock()
+        self._lock, self._recording = threading.Lock(), threading.Lock()
         self._writers: dict[str, PieceWriter] = {}
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -371,8 +373,9 @@ class ResumableUploads:
     def delete(self, upload_id: str) -> None:
         """Delete an upload and all that belongs to it."""
         self.settle(upload_id)
-        for ending in (_RECORD, _DATA, _RESULTS):
-            self.path(upload_id, ending).unlink(missing_ok=True)
+        with self._recording:
+            for ending in (_RECORD, _DATA, _RESULTS):
+                self.path(upload_id, ending).unlink(missing_ok=True)
 
     def sweep(self) -> None:
         """Delete the uploads that expired, and what is left of others."""
@@ -392,7 +395,13 @@ class ResumableUploads:
         return upload.touched_ns + self.options.expiry_seconds * 1_000_000_000
 
     def save(self, upload: Resumable, *, is_new: bool = False) -> Resumable:
-        """Write the record of an upload, whole or not at all."""
+        """Write the record of an upload, whole or not at all.
+
+        Raises
+        ------
+        NotFound
+            If it was deleted meanwhile.
+        """
         path = self.path(upload.id, _RECORD)
         temporary = path.with_suffix(".new")
         text = json.dumps({**asdict(upload), "state": upload.state.value})
@@ -400,8 +409,12 @@ class ResumableUploads:
             file.write(text)
             file.flush()
             self.sync(file.fileno())
-        temporary.replace(path)
-        if is_new and self.options.is_synced:
+        with self._recording:
+            if not is_new and not path.exists():
+                temporary.unlink()
+                raise NotFound("The upload was deleted")
+            temporary.replace(path)
+        if self.options.is_synced:
             sync_folder(self.options.folder)
         return upload
 

@@ -85,6 +85,8 @@ def _import_zip(importer: Importer, run: JobRun) -> Iterator[None]:
             _reopened(uploads.results(upload_id), run) as told,
         ):
             yield from _import_entries(importer, complete, archive, told, run)
+    except FileNotFoundError as cause:
+        raise NotFound("The bytes of the upload are gone") from cause
     except ArchiveError as error:
         uploads.save(replace(complete, state=UploadState.FAILURE, problem=str(error)))
         raise
