@@ -43,6 +43,7 @@ ARGUMENTS = {
     "from-timestamp": "only entries of this time or later",
     "full": "tags as objects with name, type and value",
     "height": "the most rows of the image",
+    "ignore-frame-of-reference": "lay series over each other although they are said to be in different places",
     "ignore-length": "tags shown whole however long, separated by commas",
     "interpolation": "`linear` or `nearest`",
     "last": "with no value: the number of the last change",

@@ -293,6 +293,10 @@ def test_documents_come_out_as_what_they_are(
     assert answer.header(b"content-type") == expected.encode()
     assert answer.header(b"content-disposition") == f'filename="{path[11:]}{suffix}"'.encode()
     assert server.get(f"{path}/summary")["MimeType"] == expected
+    is_guarded = b"sandbox" in (answer.header(b"content-security-policy") or b"")
+    assert is_guarded == (expected != "application/pdf")
+    stl = server.ask("GET", f"{path}/stl")
+    assert (stl.status, stl.body == b"odd") == ((200, True) if expected == "model/stl" else (400, False))
 
 
 def test_a_video_is_one_stream(server: Server) -> None:

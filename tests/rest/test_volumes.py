@@ -211,6 +211,14 @@ def test_a_hot_spot_lies_over_the_anatomy(server: Server) -> None:
     assert fused[0, 0].tolist() == [0, 0, 0]
 
 
+def test_series_of_different_places_are_not_laid_over_each_other(server: Server) -> None:
+    ct = send(server, ball())
+    elsewhere = send(server, slices([0, 3, 6], series="8", FrameOfReferenceUID="1.2.3"))
+    target = f"/series/{ct}/mpr?overlay={elsewhere}"
+    assert server.failure("GET", target)[0] == 409
+    assert server.ask("GET", target + "&ignore-frame-of-reference").status == 200
+
+
 def test_uptake_values_are_windowed_as_such(server: Server) -> None:
     activity = send(server, pet())
     facts = server.get(f"/series/{activity}/volume")

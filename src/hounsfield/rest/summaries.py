@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from hounsfield.errors import BadRequest
 from hounsfield.http.errors import InexistentItem, NotAcceptable
 from hounsfield.http.messages import Header, Request, Response, answer_bytes, answer_json
 from hounsfield.http.negotiation import preferred
@@ -17,6 +18,7 @@ from hounsfield.retrieve.summaries import (
     summary_svg,
 )
 
+_STL = "model/stl"
 _JSON, _HTML, _PNG, _SVG = "application/json", "text/html", "image/png", "image/svg+xml"
 # What a page may do: nothing but show itself. A text that got past the escaping would still not run.
 _HARMLESS: Header = (
@@ -30,6 +32,7 @@ def routes(door: Door) -> list[Route]:
     return [
         Route("GET", "/instances/{id}/summary", partial(get_summary, door)),
         Route("GET", "/instances/{id}/object", partial(get_object, door)),
+        Route("GET", "/instances/{id}/stl", partial(get_stl, door)),
     ]
 
 
@@ -60,4 +63,18 @@ def get_object(door: Door, request: Request) -> Response:
     except NoDocument as cause:
         raise InexistentItem(str(cause)) from cause
     filename = request.arguments.get("filename", public_id + found.suffix)
-    return answer_bytes(found.data, found.mime_type, filename=filename, headers=(_HARMLESS,))
+    return answer_bytes(found.data, found.mime_type, filename=filename, headers=_guard(found.mime_type))
+
+
+def get_stl(door: Door, request: Request) -> Response:
+    """The STL model within an instance; a bad request if there is none."""
+    found = read_object(door.archive, request.values["id"])
+    if found.mime_type != _STL:
+        raise BadRequest("The instance holds no STL model")
+    return answer_bytes(found.data, found.mime_type)
+
+
+def _guard(mime_type: str) -> tuple[Header, ...]:
+    """What keeps a document from doing anything; the viewers of PDF and of video would stop at it."""
+    is_shown_by_a_viewer = mime_type == "application/pdf" or mime_type.startswith("video/")
+    return () if is_shown_by_a_viewer else (_HARMLESS,)

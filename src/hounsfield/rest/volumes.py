@@ -6,7 +6,7 @@ from functools import partial
 from typing import TypeVar
 
 from hounsfield.dicom.levels import Level
-from hounsfield.errors import BadRequest
+from hounsfield.errors import BadRequest, Conflict
 from hounsfield.http.errors import NotAcceptable
 from hounsfield.http.messages import Request, Response, answer_bytes, answer_json, unsigned
 from hounsfield.http.negotiation import preferred
@@ -85,7 +85,7 @@ def get_plane(door: Door, request: Request) -> Response:
     if chosen == _JSON:
         return answer_json(plane_facts(plane))
     look = Look(_window(request, "window-center", "window-width"), request.arguments.get("colours", "grey"))
-    overlay = _overlay(door, request)
+    overlay = _overlay(door, request, volume)
     with door.turns.take(request.is_gone):
         picture = plane_picture(volume, plane, view, look, overlay, is_wanted=lambda: not request.is_gone())
         return answer_bytes(write_image(picture, _image(request, chosen)), chosen)
@@ -120,13 +120,16 @@ def _volume(door: Door, request: Request, public_id: str, units: str) -> Volume:
     return with_suv(volume, suv_of(door.volumes.series(public_id))) if units else volume
 
 
-def _overlay(door: Door, request: Request) -> Overlay | None:
-    """A second series laid over the first."""
+def _overlay(door: Door, request: Request, under: Volume) -> Overlay | None:
+    """A second series laid over the first, which must be in the same Frame of Reference. PS3.3 C.7.4.1."""
     arguments = request.arguments
     if "overlay" not in arguments:
         return None
     window = _window(request, "overlay-window-center", "overlay-window-width")
     volume = door.volumes.volume(arguments["overlay"], 0, request.is_gone)
+    uids = {under.frame_of_reference_uid, volume.frame_of_reference_uid} - {""}
+    if len(uids) > 1 and not request.flag("ignore-frame-of-reference"):
+        raise Conflict("The two series are in different Frames of Reference: what lies where is not known")
     if arguments.get("overlay-units") == "suv":
         volume = with_suv(volume, suv_of(door.volumes.series(arguments["overlay"])))
     opacity = _decimal(request, "overlay-opacity")
