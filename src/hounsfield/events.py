@@ -39,6 +39,14 @@ class ResourceStable:
 
 
 @dataclass(frozen=True, slots=True)
+class ResourceUnstable:
+    """A script said that a patient, study or series is not stable yet."""
+
+    level: Level
+    public_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class InstanceReceived:
     """An instance was stored or overwritten; `public_ids` go from the patient down to the instance."""
 
@@ -98,6 +106,7 @@ Event = (
     ResourceCreated
     | ResourceDeleted
     | ResourceStable
+    | ResourceUnstable
     | InstanceReceived
     | MetadataUpdated
     | AttachmentUpdated

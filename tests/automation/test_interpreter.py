@@ -141,3 +141,13 @@ def test_an_error_of_a_borrower_reaches_the_borrower_alone(bench: Bench) -> None
 
         bench.work = work
         assert bench.interpreter.execute(b"print(RestApiGet('/x'))") == b"fine\n"
+
+
+def test_a_script_that_redefines_everything_breaks_only_itself(bench: Bench) -> None:
+    bench.interpreter.execute(
+        b"for name, value in pairs(_G) do if name ~= '_G' and name ~= 'print' then _G[name] = nil end end"
+    )
+    bench.interpreter.execute(b"function Filter(x) return x .. 'b' end")
+    assert bench.interpreter.defined == {"Filter"}
+    assert bench.call("Filter", b"a") == b"ab"
+    assert bench.interpreter.execute(b"print('still', 'here')") == b"still, here\n"

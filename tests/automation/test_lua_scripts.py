@@ -347,3 +347,38 @@ def test_a_filter_keeps_instances_from_being_sent(start_scripted: StartScripted)
     assert scripted.seen() == ['P1 {"RemoteAet":"HOUNSFIELD","RemoteIp":"127.0.0.1"}']
     origin = scripted.server.request("GET", f"/instances/{_INSTANCE}/metadata/Origin")[1]
     assert origin == b"RestApi"
+
+
+def test_scripts_keep_values_across_restarts(start_scripted: StartScripted) -> None:
+    scripted = start_scripted()
+    store = (
+        "StoreKeyValue('a', 'k', 'one') StoreKeyValue('a', 'k', 'two\\0') StoreKeyValue('b', 'k', 'other')"
+    )
+    assert scripted.run(f"print(GetKeyValue('a', 'k')) {store} print(#GetKeyValue('a', 'k'))") == "nil\n4\n"
+    scripted.server.stop()
+    again = start_scripted()
+    assert (
+        again.run("DeleteKeyValue('a', 'k') print(GetKeyValue('a', 'k'), GetKeyValue('b', 'k'))")
+        == "nil, other\n"
+    )
+
+
+def test_scripts_say_what_is_stable(start_scripted: StartScripted) -> None:
+    scripted = start_scripted("function OnStableStudy(id) note('stable', id) end", StableAge=3600)
+    _post(scripted, slice_file())
+    set_it = f"SetStableStatus('{_STUDY}', %s)"
+    assert scripted.run(f"print({set_it % 'true'}, {set_it % 'true'})") == "true, false\n"
+    scripted.wait_for_line(f"stable {_STUDY}")
+    assert scripted.server.json(f"/studies/{_STUDY}")["IsStable"] is True
+    assert scripted.server.json("/changes?last")["Changes"][0]["ChangeType"] == "StableStudy"
+    assert scripted.run(f"print({set_it % 'false'})") == "true\n"
+    assert scripted.server.json(f"/studies/{_STUDY}")["IsStable"] is False
+    assert scripted.run("print(SetStableStatus('nope', true))") == "nil\n"
+
+
+def test_what_a_script_calls_unstable_becomes_stable_again(start_scripted: StartScripted) -> None:
+    scripted = start_scripted("function OnStableStudy(id) note('stable', id) end", StableAge=1)
+    _post(scripted, slice_file())
+    scripted.wait_for_line("stable")
+    assert scripted.run(f"print(SetStableStatus('{_STUDY}', false))") == "true\n"
+    scripted.wait_for(lambda lines: len(lines) == 2)

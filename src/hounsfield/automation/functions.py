@@ -8,11 +8,19 @@ from functools import wraps
 
 import orjson
 
+from hounsfield.archive import Archive
 from hounsfield.automation.interpreter import Interpreter
 from hounsfield.automation.values import Json, LuaValue, NotJson, dump_json, parse_json, to_lua
 from hounsfield.automation.web_client import WebOptions, ask
-from hounsfield.errors import ArchiveError
+from hounsfield.dicom.levels import Level
+from hounsfield.errors import ArchiveError, NotFound
+from hounsfield.events import ResourceStable, ResourceUnstable
 from hounsfield.http.local import LocalCalls, whole_body
+from hounsfield.index.database import Transaction
+from hounsfield.index.key_values import delete_value, get_value, store_value
+from hounsfield.index.resources import find_level
+from hounsfield.index.stability import set_stable
+from hounsfield.ingest.receive import Intake, date_of
 
 _log = logging.getLogger("hounsfield.lua")
 
@@ -22,8 +30,15 @@ Function = Callable[..., LuaValue]
 class Functions:
     """What the toolbox stands on. Everything that may take time is done while the interpreter is lent to others."""
 
-    def __init__(self, calls: LocalCalls, configuration: Mapping[str, Json], web: WebOptions) -> None:
+    def __init__(
+        self,
+        calls: LocalCalls,
+        configuration: Mapping[str, Json],
+        web: WebOptions,
+        intake: Intake | None = None,
+    ) -> None:
         self._calls, self._configuration, self._web = calls, configuration, web
+        self._intake = intake
         self._interpreter: Interpreter | None = None
         self.is_asking = False
         """Whether a script is asking another server, which may be this one."""
@@ -39,6 +54,10 @@ class Functions:
             "parse_json": lambda text: parse_json(text, self._lua.table),
             "dump_json": _dump,
             "configuration": self._get_configuration,
+            "set_stable": _logged(self._set_stable),
+            "store_key_value": _logged(self._store_key_value),
+            "get_key_value": _logged(self._get_key_value),
+            "delete_key_value": _logged(self._delete_key_value),
             "execute": _logged(self._execute),
             "run": _logged(self._run),
         }
@@ -90,6 +109,41 @@ class Functions:
 
     def _get_configuration(self) -> LuaValue:
         return to_lua(orjson.loads(orjson.dumps(dict(self._configuration))), self._lua.table)
+
+    def _archive(self) -> Archive:
+        if self._intake is None:
+            raise NotFound("There is no archive")
+        return self._intake.archive
+
+    def _store_key_value(self, store: bytes, key: bytes, value: bytes) -> bool:
+        self._archive().database.write(lambda tx: store_value(tx, _text(store), _text(key), value))
+        return True
+
+    def _get_key_value(self, store: bytes, key: bytes) -> bytes | None:
+        with self._archive().database.read() as tx:
+            return get_value(tx, _text(store), _text(key))
+
+    def _delete_key_value(self, store: bytes, key: bytes) -> bool:
+        self._archive().database.write(lambda tx: delete_value(tx, _text(store), _text(key)))
+        return True
+
+    def _set_stable(self, public_id: bytes, is_stable: bool) -> bool:
+        """Say of a patient, a study or a series that it is stable, or not yet; whether that is news."""
+        archive, name = self._archive(), _text(public_id)
+        assert self._intake is not None
+        now_ns = self._intake.clock_ns()
+        with archive.database.read() as tx:
+            level = find_level(tx, name)
+        if level is None or level is Level.INSTANCE:
+            raise NotFound("There is no patient, study or series of this id")
+
+        def work(tx: Transaction) -> bool:
+            return set_stable(tx, level, name, date_of(now_ns), now_ns, is_stable=is_stable)
+
+        is_news = archive.database.write(work)
+        if is_news:
+            archive.events.publish((ResourceStable if is_stable else ResourceUnstable)(level, name))
+        return is_news
 
     def _execute(self, command: bytes) -> tuple[bool | None, bytes, int]:
         """Run a command as `os.execute` does: whether it succeeded, how it ended, and its status."""

@@ -51,7 +51,7 @@ class LuaOptions:
 
 def extend(host: Host, options: LuaOptions) -> None:
     """Add scripts to a host."""
-    functions = Functions(host.calls, options.configuration, options.web)
+    functions = Functions(host.calls, options.configuration, options.web, host.intake)
     callbacks = ("Initialize", "Finalize", *lua_events.CALLBACKS, *lua_filters.CALLBACKS)
     interpreter = Interpreter(functions.by_name(), callbacks)
     functions.attach(interpreter)

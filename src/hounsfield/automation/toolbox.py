@@ -5,6 +5,12 @@ scripts they are functions like any other, and get nothing of Python to hold.
 """
 
 SOURCE = rb"""
+-- Scripts may redefine any global function: what is used here is kept.
+local debug_sethook, load, math_tointeger, pairs, pcall = debug.sethook, load, math.tointeger, pairs, pcall
+local rawget, select, string_find, string_gsub, string_sub = rawget, select, string.find, string.gsub, string.sub
+local table_concat, table_insert, table_unpack = table.concat, table.insert, table.unpack
+local error, io_stdout, tonumber, tostring, type, globals = error, io.stdout, tonumber, tostring, type, _G
+
 return function(host)
   local function text(value)
     local kind = type(value)
@@ -79,8 +85,8 @@ return function(host)
   end
 
   function SetHttpTimeout(seconds)
-    if math.tointeger(tonumber(seconds)) == nil then return complain('SetHttpTimeout') end
-    host.set_timeout(math.tointeger(tonumber(seconds)))
+    if math_tointeger(tonumber(seconds)) == nil then return complain('SetHttpTimeout') end
+    host.set_timeout(math_tointeger(tonumber(seconds)))
   end
 
   -- JSON ------------------------------------------------------------------------------------------------------------
@@ -165,7 +171,7 @@ return function(host)
 
   local function order(value)
     if orders == nil then error('Only a callback of the server may order this', 3) end
-    table.insert(orders, value)
+    table_insert(orders, value)
   end
 
   function SendToModality(id, modality, local_aet)
@@ -216,7 +222,7 @@ return function(host)
     local position = 1
     local file = {}
     local function take(pattern)
-      local from, to, found = string.find(output, pattern, position)
+      local from, to, found = string_find(output, pattern, position)
       if from == nil then return nil end
       position = to + 1
       return found
@@ -224,13 +230,13 @@ return function(host)
     local function read_one(format)
       if type(format) == 'number' then
         if position > #output and format > 0 then return nil end
-        local found = string.sub(output, position, position + format - 1)
+        local found = string_sub(output, position, position + format - 1)
         position = position + #found
         return found
       end
-      format = string.gsub(format, '^%*', '')
+      format = string_gsub(format, '^%*', '')
       if format == 'a' then
-        local found = string.sub(output, position)
+        local found = string_sub(output, position)
         position = #output + 1
         return found
       elseif format == 'n' then
@@ -246,7 +252,7 @@ return function(host)
       if select('#', ...) == 0 then return read_one('l') end
       local found = {}
       for i = 1, select('#', ...) do found[i] = read_one((select(i, ...))) end
-      return table.unpack(found, 1, select('#', ...))
+      return table_unpack(found, 1, select('#', ...))
     end
     function file:lines(format) return function() return read_one(format or 'l') end end
     function file:close() return status == 0 or nil, ending, status end
@@ -259,12 +265,12 @@ return function(host)
     if mode ~= 'w' then error("bad argument #2 to 'popen' (invalid mode)", 2) end
     local file, input = {}, {}
     function file:write(...)
-      for i = 1, select('#', ...) do table.insert(input, text((select(i, ...))) or '') end
+      for i = 1, select('#', ...) do table_insert(input, text((select(i, ...))) or '') end
       return self
     end
     function file:close()
-      local output, ending, status = host.run(text(command), table.concat(input))
-      io.stdout:write(output)
+      local output, ending, status = host.run(text(command), table_concat(input))
+      io_stdout:write(output)
       return status == 0 or nil, ending, status
     end
     return file
@@ -292,7 +298,7 @@ return function(host)
   end
 
   local function protected(callee, ...)
-    debug.sethook(watch, '', 1000000)
+    debug_sethook(watch, '', 1000000)
     local ok, result = pcall(callee, ...)
     if ok then return true, result end
     return false, problem_of(result)
@@ -305,11 +311,11 @@ return function(host)
       return protected(chunk)
     end,
     call = function(name, ...)
-      local callee = _G[name]
+      local callee = globals[name]
       if type(callee) ~= 'function' then return true, nil end
       return protected(callee, ...)
     end,
-    is_function = function(name) return type(rawget(_G, name)) == 'function' end,
+    is_function = function(name) return type(rawget(globals, name)) == 'function' end,
   }
 end
 """

@@ -4,8 +4,9 @@ from hounsfield.dicom.identifiers import PublicId
 from hounsfield.dicom.levels import Level
 from hounsfield.index.changes import ChangeType, log_change
 from hounsfield.index.database import Transaction
-from hounsfield.index.keys import to_public_id
+from hounsfield.index.keys import to_key, to_public_id
 from hounsfield.index.pending import TABLES
+from hounsfield.index.resources import get_row
 
 _CHANGES = {
     Level.SERIES: ChangeType.STABLE_SERIES,
@@ -43,3 +44,28 @@ def next_unstable(tx: Transaction) -> int | None:
         if row[0] is not None
     ]
     return min(times, default=None)
+
+
+def set_stable(
+    tx: Transaction, level: Level, public_id: str, date: str, now_ns: int, *, is_stable: bool
+) -> bool:
+    """Say of a resource that it is stable, which is logged, or that it is not yet; whether that changed anything.
+
+    Raises
+    ------
+    NotFound
+        If there is no such patient, study or series.
+    """
+    tx.forget()
+    row = get_row(tx, level, public_id)
+    if is_stable:
+        changed = tx.run(f"UPDATE {TABLES[level]} SET is_stable = 1 WHERE id = ? AND is_stable = 0", row)
+        if changed:
+            log_change(tx, _CHANGES[level], level, row, to_key(public_id), date)
+    else:
+        changed = tx.run(
+            f"UPDATE {TABLES[level]} SET is_stable = 0, received_ns = ? WHERE id = ? AND is_stable = 1",
+            now_ns,
+            row,
+        )
+    return bool(changed)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from hounsfield.archive import Archive
 from hounsfield.errors import ArchiveError
-from hounsfield.events import Event, InstanceReceived, ResourceStable
+from hounsfield.events import Event, InstanceReceived, ResourceStable, ResourceUnstable
 from hounsfield.index.pending import RECEIVED_PRECISION_NS
 from hounsfield.index.stability import next_unstable, settle_stable
 from hounsfield.ingest.receive import date_of
@@ -62,7 +62,7 @@ class StabilityMonitor:
         return 0.0
 
     def _on_event(self, event: Event) -> None:
-        if isinstance(event, InstanceReceived) and not self._wake.is_set():
+        if isinstance(event, InstanceReceived | ResourceUnstable) and not self._wake.is_set():
             self._wake.set()
 
     def _run(self) -> None:
