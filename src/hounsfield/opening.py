@@ -24,7 +24,10 @@ _SQLITE_NAME = "hounsfield.db"
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An archive, and its storage area in the folder `root`. `node` names this server if it shares the archive."""
+    """An archive, and its storage area in the folder `root`.
+
+    `node`, twelve hexadecimal digits, names this server if it shares the archive, and is empty otherwise.
+    """
 
     archive: Archive
     area: FilesystemArea
@@ -51,12 +54,11 @@ def opened(configuration: Configuration) -> Iterator[Opened]:
     is_shared = postgres is not None and not postgres.is_locked
     database = _open_index(general.index_folder, postgres)
     try:
-        area = FilesystemArea(
-            general.storage_folder, sync=ingest.is_synced, node=_tag(node) if is_shared else ""
-        )
+        tag = _tag(node) if is_shared else ""
+        area = FilesystemArea(general.storage_folder, sync=ingest.is_synced, node=tag)
         try:
             archive = Archive(database, area, EventBus())
-            yield Opened(archive, area, general.storage_folder, node if is_shared else "")
+            yield Opened(archive, area, general.storage_folder, tag)
         finally:
             area.close()
     finally:

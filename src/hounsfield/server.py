@@ -200,7 +200,12 @@ def _host(configuration: Configuration, archive: Archive, intake: Intake, found:
         archive,
         kinds,
         EngineOptions(
-            jobs.concurrent, jobs.history, jobs.kept_archives, jobs.is_saved, is_shared=bool(found.node)
+            jobs.concurrent,
+            jobs.history,
+            jobs.kept_archives,
+            jobs.is_saved,
+            is_shared=bool(found.node),
+            server=found.node,
         ),
     )
     host = Host(archive, replace(intake, filters=filters), uploads, engine, kinds, filters)

@@ -46,6 +46,19 @@ def test_a_job_of_a_dead_node_is_taken_over(bench: Bench, monkeypatch: pytest.Mo
     assert second.wait(job_id).state is JobState.SUCCESS
 
 
+def test_a_server_takes_up_the_jobs_of_its_last_run_at_once(bench: Bench) -> None:
+    first = bench.start(replace(shared(1000), server="aaaa"))
+    job_id = first.submit("Wait", {"name": "run"})
+    bench.reached.wait(10)
+    bench.reached.clear()
+    other = bench.start(replace(shared(1000), server="bbbb"))
+    assert state(other, job_id) is JobState.RUNNING
+    bench.start(replace(shared(1000), server="aaaa"))  # As after a crash.
+    assert bench.reached.wait(10)
+    bench.gate.set()
+    assert other.wait(job_id).state is JobState.SUCCESS
+
+
 def test_a_node_that_lives_keeps_its_job_beyond_one_lease(bench: Bench) -> None:
     first, second = bench.start(shared(3.0)), bench.start(shared(3.0))
     job_id = first.submit("Wait", {"name": "run"})

@@ -291,6 +291,16 @@ def has_expired(tx: Transaction, now_ns: int) -> bool:
     )
 
 
+def release_earlier_runs(tx: Transaction, server: str) -> None:
+    """Let go of the jobs of earlier runs of a server: the names of their nodes begin with its own."""
+    pattern = f"{server}%"
+    tx.run("DELETE FROM jobs WHERE node LIKE ? AND is_saved = 0", pattern)
+    tx.run(
+        "UPDATE jobs SET state = 'Pending', node = '', wish = '' WHERE node LIKE ? AND state = 'Running'",
+        pattern,
+    )
+
+
 def release_all(tx: Transaction) -> None:
     """Let go of the jobs of every node, for the only node there is: those of its own last run."""
     tx.run("DELETE FROM jobs WHERE is_saved = 0")

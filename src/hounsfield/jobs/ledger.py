@@ -30,7 +30,8 @@ class EngineOptions:
 
     `concurrent` jobs run at once, 0 for one a processor. `history` finished ones are remembered, and the outputs of
     `kept_outputs`. Without `is_saved` jobs vanish with the server. With `is_shared` other nodes use the same index: a
-    node that gives no sign of life for `lease_seconds` is dead, and its jobs are taken over.
+    node that gives no sign of life for `lease_seconds` is dead, and its jobs are taken over. `server`, of letters and
+    digits, is the same in each run of this server: it takes up its own jobs at once.
     """
 
     concurrent: int = 2
@@ -39,6 +40,7 @@ class EngineOptions:
     is_saved: bool = True
     is_shared: bool = False
     lease_seconds: float = 30.0
+    server: str = ""
 
     @property
     def threads(self) -> int:
@@ -73,7 +75,7 @@ class Ledger:
 
     def __init__(self, archive: Archive, options: EngineOptions, clock_ns: Callable[[], int]) -> None:
         self._archive, self._options, self._clock_ns = archive, options, clock_ns
-        self.node = uuid4().hex
+        self.node = options.server + uuid4().hex
         self._renewed = 0.0
 
     def open(self, *, is_reloading: bool) -> None:
@@ -83,6 +85,8 @@ class Ledger:
             if not self._options.is_shared:
                 jobs.release_all(tx)
             else:
+                if self._options.server:
+                    jobs.release_earlier_runs(tx, self._options.server)
                 jobs.release_expired(tx, self._clock_ns())
             if not is_reloading:
                 jobs.drop_all(tx)
