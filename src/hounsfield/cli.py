@@ -16,7 +16,7 @@ from hounsfield.config.configuration import Configuration, load
 from hounsfield.config.flags import Flags, Show, Start, Upkeep
 from hounsfield.config.refusal import ConfigurationRefused, Refusal
 from hounsfield.config.sources import Origin
-from hounsfield.errors import ArchiveError, BadRequest, Unsupported
+from hounsfield.errors import ArchiveError, BadRequest, DatabaseUnavailable, Unsupported
 from hounsfield.logs import CATEGORIES, LogOptions, Verbosity
 
 EXIT_FAILURE: Final = 255
@@ -300,6 +300,7 @@ def _code(error: ArchiveError) -> int:
     for kind, code in (
         (PortInUse, 2003),
         (DicomPortInUse, 2004),
+        (DatabaseUnavailable, 36),
         (BadTls, 39),
         (MissingScript, 2006),
         (ScriptFailed, 2031),

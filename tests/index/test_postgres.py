@@ -360,5 +360,7 @@ def test_more_readers_than_connections_wait_for_one(options: PostgresOptions) ->
     database.write(put(1, "x"))
     with ThreadPoolExecutor(12) as pool:
         assert list(pool.map(lambda _: get(database, 1), range(100))) == ["x"] * 100
-    assert database.count_connections() <= 2
+    assert database.count_active() == 0
+    with database.read(), database.read():
+        assert database.count_active() == 2
     database.close()

@@ -192,6 +192,10 @@ class Database(Protocol):
         """
         ...
 
+    def count_active(self) -> int:
+        """How many connections read just now; 0 where that is nothing to watch."""
+        ...
+
     def maintain(self) -> None:
         """Do what can wait until nothing much happens; others may read and write meanwhile."""
         ...

@@ -105,9 +105,9 @@ class PostgresDatabase:
     def maintain(self) -> None:
         """See `Database.maintain`: PostgreSQL does it by itself."""
 
-    def count_connections(self) -> int:
-        """How many connections there are for reading."""
-        return self._pool.count()
+    def count_active(self) -> int:
+        """See `Database.count_active`."""
+        return self._pool.count_active()
 
     def close(self) -> None:
         """See `Database.close`."""

@@ -53,9 +53,10 @@ class Pool:
             while self._free:
                 self._free.pop()[1].close()
 
-    def count(self) -> int:
-        """How many there are."""
-        return self._count
+    def count_active(self) -> int:
+        """How many are in use."""
+        with self._changed:
+            return self._count - len(self._free)
 
     def _ready(self, prepare: Callable[[Session], None]) -> Session:
         while True:

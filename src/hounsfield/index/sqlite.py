@@ -274,6 +274,10 @@ class SqliteDatabase:
         """See `Database.alone`: no other server has this index."""
         yield True
 
+    def count_active(self) -> int:
+        """See `Database.count_active`."""
+        return 0
+
     def maintain(self) -> None:
         """See `Database.maintain`: the write-ahead log is copied into the database."""
         self._checkpoints.ask()

@@ -97,6 +97,8 @@ def _of_the_index(door: Door) -> Iterator[tuple[str, float]]:
     yield "orthanc_disk_size_mb", found.stored_size / _MEGABYTE
     yield "orthanc_uncompressed_size_mb", found.size / _MEGABYTE
     yield "orthanc_last_change", change
+    if door.archive.database.is_elsewhere:
+        yield "orthanc_index_active_connections", door.archive.database.count_active()
     success, failed = jobs.get(JobState.SUCCESS, 0), jobs.get(JobState.FAILURE, 0)
     yield "orthanc_jobs_pending", jobs.get(JobState.PENDING, 0)
     yield "orthanc_jobs_running", jobs.get(JobState.RUNNING, 0)
