@@ -152,3 +152,19 @@ def _item(**attributes: Any) -> Dataset:
     for keyword, value in attributes.items():
         setattr(item, keyword, value)
     return item
+
+
+def structure_set(points: Sequence[Triple] = ((0, 0, 5), (10, 0, 5), (10, 20, 5)), copies: int = 2) -> bytes:
+    """One region, the same closed contour some times."""
+    dataset = image(ramp(0), SOPClassUID=UID("1.2.840.10008.5.1.4.1.1.481.3"), Modality="RTSTRUCT")
+    del dataset.PixelData
+    contour = _item(
+        ContourGeometricType="CLOSED_PLANAR",
+        NumberOfContourPoints=len(points),
+        ContourData=[each for point in points for each in point],
+    )
+    dataset.StructureSetROISequence = [_item(ROINumber=5, ROIName="PTV <1>")]
+    dataset.ROIContourSequence = [
+        _item(ReferencedROINumber=5, ROIDisplayColor=[255, 0, 128], ContourSequence=[contour] * copies)
+    ]
+    return part10(dataset)

@@ -6,11 +6,11 @@ from collections.abc import Callable
 import pydicom
 from pydicom.data import get_testdata_file
 from tests.imaging.test_mosaic import mosaic
-from tests.volumes import enhanced, slices, tilted
+from tests.volumes import enhanced, slices, structure_set, tilted
 
 from hounsfield.dicom.part10 import read_head
 from hounsfield.errors import ArchiveError
-from hounsfield.imaging import dose, segmentation, waveforms
+from hounsfield.imaging import dose, segmentation, structures, waveforms
 from hounsfield.imaging.nifti import nifti_bytes
 from hounsfield.imaging.plane_pictures import Look, PlaneView, plane_picture, view_plane
 from hounsfield.imaging.reslice import Axis
@@ -61,6 +61,11 @@ def treatment(data: bytes) -> None:
     document_type(dataset)
 
 
+def contours(data: bytes) -> None:
+    """Contours, drawn."""
+    structures.draw_structures(read_head(data).dataset)
+
+
 def waveform(data: bytes) -> None:
     """Signals, drawn both ways."""
     for group in waveforms.read_waveforms(read_head(data).dataset)[:2]:
@@ -102,6 +107,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "uptake": uptake,
     "report": report,
     "treatment": treatment,
+    "contours": contours,
     "waveform": waveform,
     "segments": segments,
     "dose": doses,
@@ -118,6 +124,7 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
     "uptake": (_SLICES[0],),
     "report": (_real("test-SR.dcm"), _real("reportsi.dcm")),
     "treatment": (_real("rtplan.dcm"),),
+    "contours": (structure_set(), structure_set([(0, 0, 0), (1e9, 0, 0)])),
     "waveform": (_real("waveform_ecg.dcm", samples=50),),
     "segments": (_real("liver_1frame.dcm"), enhanced([0, 0])),
     "dose": (_real("rtdose_1frame.dcm"), _real("rtdose.dcm")),

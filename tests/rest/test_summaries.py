@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from tests.rest.builders import Server, real_file, slice_file
-from tests.volumes import image, part10, ramp
+from tests.volumes import image, part10, ramp, structure_set
 
 from hounsfield.imaging.segmentation import rgb_of_cielab
 
@@ -221,20 +221,8 @@ def test_plans_and_structures_are_told(server: Server) -> None:
     assert facts["Fractions"] == [{"Beams": 1, "Group": 1, "Planned": 30}]
 
 
-def test_structures_are_counted(server: Server) -> None:
-    dataset = image(ramp(0), SOPClassUID=UID(STEM + "481.3"), Modality="RTSTRUCT")
-    del dataset.PixelData
-    region, drawn, contour = Dataset(), Dataset(), Dataset()
-    region.ROINumber, region.ROIName = 5, "PTV <1>"
-    contour.ContourGeometricType, contour.NumberOfContourPoints = "CLOSED_PLANAR", 3
-    contour.ContourData = [0, 0, 0, 1, 0, 0, 1, 1, 0]
-    drawn.ReferencedROINumber, drawn.ROIDisplayColor, drawn.ContourSequence = (
-        5,
-        [255, 0, 128],
-        [contour, contour],
-    )
-    dataset.StructureSetROISequence, dataset.ROIContourSequence = [region], [drawn]
-    path = stored(server, part10(dataset))
+def test_structures_are_counted_and_drawn(server: Server) -> None:
+    path = stored(server, structure_set())
     assert server.get(f"{path}/summary")["Regions"] == [
         {
             "Number": 5,
@@ -247,7 +235,17 @@ def test_structures_are_counted(server: Server) -> None:
         }
     ]
     assert html.escape("PTV <1>") in page(server, path)
-    assert server.failure("GET", f"{path}/summary", accept="image/png")[0] == 406
+    shown = picture(server, path)
+    # 20 mm fill 360 of 384 pixels, between margins of 12: from (0, 0) to (10, 0) to (10, 20), and back.
+    for row, column in ((12, 12), (12, 100), (12, 192), (372, 192), (192, 102)):
+        assert shown[row, column].tolist() == [255, 0, 128], (row, column)
+    assert shown[100, 300].tolist() == [0, 0, 0]
+
+
+def test_structures_beyond_axial_planes_are_not_drawn(server: Server) -> None:
+    path = stored(server, structure_set(((0, 0, 0), (0, 10, 0), (0, 10, 10))))
+    assert server.failure("GET", f"{path}/summary", accept="image/png")[0] == 500
+    assert "PTV" in page(server, path)
 
 
 @pytest.mark.parametrize("name", ["waveform_ecg.dcm", "rtdose.dcm", "liver_1frame.dcm"])

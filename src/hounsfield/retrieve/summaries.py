@@ -17,7 +17,7 @@ from hounsfield.dicom.part10 import Head, read_head
 from hounsfield.dicom.scan import Buffer
 from hounsfield.dicom.tags import SOP_CLASS_UID
 from hounsfield.errors import ArchiveError, BadRequest
-from hounsfield.imaging import dose, segmentation, waveforms
+from hounsfield.imaging import dose, segmentation, structures, waveforms
 from hounsfield.imaging.frames import count_frames, has_frames
 from hounsfield.imaging.png import encode_png
 from hounsfield.imaging.render import Image
@@ -226,6 +226,8 @@ def summary_picture(subject: Subject) -> Image:
         return _segments_on_their_image(subject)
     if kind is Kind.DOSE:
         return dose.picture_of(dose.hottest_plane(subject.data, subject.head))
+    if kind is Kind.STRUCTURES:
+        return structures.draw_structures(subject.dataset)
     if kind is Kind.IMAGE:
         middle = (count_frames(subject.head, len(subject.data)) + 1) // 2
         return frame_picture(subject.archive, subject.public_id, middle, ImageRequest(View.RENDERED))
@@ -239,7 +241,7 @@ def summary_png(subject: Subject) -> bytes:
 
 def has_own_picture(head: Head) -> bool:
     """Whether its frames, or the lack of them, say less than the picture that is made of it."""
-    return kind_of(head) in (Kind.WAVEFORM, Kind.SEGMENTATION, Kind.DOSE)
+    return kind_of(head) in (Kind.WAVEFORM, Kind.SEGMENTATION, Kind.DOSE, Kind.STRUCTURES)
 
 
 def summary_svg(subject: Subject) -> str:
