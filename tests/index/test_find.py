@@ -224,7 +224,10 @@ def expected(world: World, query: Query) -> list[str]:
 
 
 def value_of(item: Item, order: Order) -> str | None:
-    return item.metadata.get(order.key) if order.kind is OrderKind.METADATA else item.tags.get(order.key)
+    if order.kind is OrderKind.METADATA:
+        return item.metadata.get(order.key)
+    text = item.tags.get(order.key)
+    return text.replace(".", "") if text and order.key in (DATE, BIRTH) else text
 
 
 def satisfies(world: World, item: Item, query: Query) -> bool:

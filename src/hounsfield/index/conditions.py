@@ -44,7 +44,7 @@ COLUMNS: dict[Tag, tuple[Level, str, bool]] = {
 }
 """Tags with a column: (level, column, whether the column is normalised)."""
 # Patient attributes that a study row holds itself: the study's own patient tags, and no join.
-_ON_STUDY = {"patient_id_key", "patient_name_key", "patient_birth_date"}
+ON_STUDY = {"patient_id_key", "patient_name_key", "patient_birth_date"}
 # Dates whose times may be combined with them into one range.
 _TIME_OF: dict[Tag, Tag] = {
     0x00080020: 0x00080030,
@@ -235,7 +235,7 @@ def _narrow(plan: Plan, constraint: Constraint, known: tuple[Level, str, bool]) 
     """Let SQL exclude what cannot match, by an indexed column; whether what remains is sure to match."""
     home, name, is_normalized = known
     vr = lookup.vr(constraint.tag)
-    on = Level.STUDY if name in _ON_STUDY and plan.level > Level.PATIENT else home
+    on = Level.STUDY if name in ON_STUDY and plan.level > Level.PATIENT else home
     column = f"{plan.use(on)}.{name}"
     if constraint.match is Match.RANGE:
         return _narrow_range(plan, column, constraint.values)

@@ -22,6 +22,7 @@ from hounsfield.index.conditions import (
     COLUMNS,
     COUNTERS,
     MODALITIES_IN_STUDY,
+    ON_STUDY,
     SOP_CLASSES_IN_STUDY,
     Plan,
     home_of,
@@ -44,6 +45,7 @@ from hounsfield.index.resources import PARENT_COLUMN
 
 FEW = 16
 _FIRST_PAGE = 32
+_UNBOUNDED = 1 << 62
 _PLAIN_VRS = frozenset(("AE", "AS", "CS", "DS", "IS", "UI"))
 """Those of the default repertoire, compared as they are written. PS3.5 6.2."""
 _IDENTIFIERS: frozenset[Tag] = frozenset((0x00100020, 0x00080050, 0x0020000D, 0x0020000E, 0x00080018))
@@ -80,7 +82,7 @@ def find(
     access: HeaderAccess = _INDEX_ONLY,
 ) -> list[PublicId]:
     """The resources that satisfy a query, by ascending public id or in its order."""
-    found = islice(_matching(tx, query, main_tags, access), query.since, None)
+    found = _matching(tx, query, main_tags, access)
     limited = islice(found, query.limit) if query.limit else found
     return [to_public_id(candidate.key) for candidate in limited]
 
@@ -131,6 +133,13 @@ def _matching(
     if not plan.below and not plan.on_headers:
         yield from candidates
         return
+    yield from islice(_read_further(tx, query, plan, candidates, access), query.since, None)
+
+
+def _read_further(
+    tx: Transaction, query: Query, plan: Plan, candidates: Iterator[_Candidate], access: HeaderAccess
+) -> Iterator[_Candidate]:
+    """Those candidates that also satisfy what is read elsewhere."""
     pages = _pages(candidates)
     for below, constraint in plan.below:
         pages = _with_child(tx, query.level, pages, below, constraint)
@@ -141,7 +150,7 @@ def _matching(
 
 
 def _candidates(tx: Transaction, query: Query, plan: Plan) -> Iterator[_Candidate]:
-    """What columns do not exclude, in the order of the query."""
+    """What columns do not exclude, in the order of the query; after its `since`, unless more is to be read."""
     table = TABLES[query.level]
     order = [_order(tx, key, query.level, plan) for key in query.order]
     if query.newest_first and query.level == Level.STUDY:
@@ -151,17 +160,20 @@ def _candidates(tx: Transaction, query: Query, plan: Plan) -> Iterator[_Candidat
     is_sorted = bool(order) or not plan.where
     if is_sorted:
         sql += f" ORDER BY {', '.join([*order, f'{table}.public_id'])}"
-    if is_sorted and query.limit and not (plan.checks or plan.below or plan.on_headers):
-        sql += f" LIMIT {query.since + query.limit}"
+    is_last = not plan.below and not plan.on_headers
+    since = query.since if is_last else 0
+    if is_sorted and is_last and not plan.checks:
+        sql += f" LIMIT {query.limit or _UNBOUNDED} OFFSET {since}"
+        since = 0
     rows = tx.stream(sql, *plan.parameters)
     passing = (row for row in rows if _passes(row, plan)) if plan.checks else iter(rows)
     if is_sorted:
-        return (_Candidate(row[0], bytes(row[1])) for row in passing)
+        return (_Candidate(row[0], bytes(row[1])) for row in islice(passing, since, None))
     # Sorting keys here costs less than sorting wide rows there.
     keys = ((bytes(row[1]), row[0]) for row in passing)
-    is_cut = query.limit and not (plan.below or plan.on_headers)
+    is_cut = query.limit and is_last
     chosen = heapq.nsmallest(query.since + query.limit, keys) if is_cut else sorted(keys)
-    return (_Candidate(row, key) for key, row in chosen)
+    return (_Candidate(row, key) for key, row in chosen[since:])
 
 
 def _where(plan: Plan) -> str:
@@ -274,6 +286,12 @@ def _order(tx: Transaction, order: Order, level: Level, plan: Plan) -> str:
         if home is None:
             return "1"
         expression = tx.json_text(plan.tags_column(home), format_tag(order.key))
+        known = COLUMNS.get(order.key)
+        if known is not None and known[0] == home and not known[2]:
+            # Where the column holds the value, the JSON need not be read.
+            on = Level.STUDY if known[1] in ON_STUDY and level > Level.PATIENT else home
+            column = f"{plan.use(on)}.{known[1]}"
+            expression = f"CASE WHEN {column} <> '' THEN {column} ELSE {expression} END"
     if order.kind in (OrderKind.TAG_AS_INT, OrderKind.METADATA_AS_INT):
         expression = tx.number(expression, is_integer=True)
     if order.kind in (OrderKind.TAG_AS_FLOAT, OrderKind.METADATA_AS_FLOAT):
