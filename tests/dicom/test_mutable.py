@@ -159,6 +159,26 @@ def test_items_of_an_unknown_vr_stay_readable_when_they_are_changed(dataset: Wri
     assert theirs[0x00081140].value[0].ReferencedSOPInstanceUID == "4.5.6"
 
 
+def test_folded_items_can_still_be_read_and_changed() -> None:
+    path = get_testdata_file("rtplan.dcm")
+    assert isinstance(path, str)
+    head, dataset = read_for_change(Path(path).read_bytes())
+    beams = 0x300A00B0
+    dataset.items(beams)[0].set_text(0x300A00C2, "Ärger")
+    before = [item.text(0x300A00C2) for item in dataset.items(beams)]
+    dataset.fold(beams)
+    written = write_changed(head, dataset).to_bytes()
+    assert [item.text(0x300A00C2) for item in dataset.items(beams)] == before
+    dataset.fold(beams)
+    dataset.set_character_set("ISO_IR 192")
+    again = read_head(write_changed(head, dataset).to_bytes()).dataset
+    assert [item.text(0x300A00C2) for item in again.items(beams)] == before
+    assert read_head(written).dataset.items(beams)[0].text(0x300A00C2) == before[0]
+    dataset.fold(beams)
+    dataset.remove(beams)
+    assert beams not in read_head(write_changed(head, dataset).to_bytes()).dataset
+
+
 def test_another_character_set_keeps_every_name() -> None:
     for name in get_charset_files("*.dcm"):
         head, dataset = read_for_change(Path(name).read_bytes())

@@ -45,6 +45,7 @@ _NESTED_LEVELS = MappingProxyType(
         REFERENCED_SOP_INSTANCE_UID: Level.INSTANCE,
     }
 )
+_SPARED_IN_ITEMS = frozenset((SPECIFIC_CHARACTER_SET,))
 _PATIENT_TAGS = frozenset((PATIENT_NAME, PATIENT_ID))
 _BINARY_NUMBERS = frozenset(("OD", "OF", "OL", "OV"))
 Place = tuple[tuple[Tag, int], ...]
@@ -299,7 +300,8 @@ def _walk(run: _Pass, dataset: MutableDataset, spared: frozenset[Tag], place: Pl
             _map_uids(run, dataset, tag, place)
         elif dataset.vr(tag) == "SQ":
             for number, item in enumerate(dataset.items(tag)):
-                _walk(run, item, frozenset((SPECIFIC_CHARACTER_SET,)), (*place, (tag, number)))
+                _walk(run, item, _SPARED_IN_ITEMS, (*place, (tag, number)))
+            dataset.fold(tag)
         elif lookup.vr(tag) == "SQ":  # Items in disguise: nobody can tell what is in them.
             removed.append(tag)
     dataset.remove_all(removed)

@@ -48,12 +48,13 @@ class MutableDataset:
         The data set around an item.
     """
 
-    __slots__ = ("_changes", "_is_touched", "_items", "parent", "source")
+    __slots__ = ("_changes", "_folded", "_is_touched", "_items", "parent", "source")
 
     def __init__(self, source: Dataset, parent: "MutableDataset | None" = None) -> None:
         self.source, self.parent = source, parent
         self._changes: dict[Tag, Change] = {}
         self._items: dict[Tag, list[MutableDataset]] = {}
+        self._folded: dict[Tag, list[tuple[bytes, Encoding]]] = {}
         self._is_touched = False
 
     @staticmethod
@@ -69,7 +70,7 @@ class MutableDataset:
     @property
     def is_changed(self) -> bool:
         """Whether it, or an item in it, will not be written byte for byte."""
-        if self._is_touched or self._changes:
+        if self._is_touched or self._changes or self._folded:
             return True
         return any(item.is_changed for items in self._items.values() for item in items)
 
@@ -159,8 +160,25 @@ class MutableDataset:
             return change if isinstance(change, list) else []
         found = self._items.get(tag)
         if found is None:
-            found = [MutableDataset(item, self) for item in self.source.items(tag)]
+            folded = self._folded.pop(tag, None)
+            if folded is None:
+                found = [MutableDataset(item, self) for item in self.source.items(tag)]
+            else:
+                found = [self._unfold(data, encoding) for data, encoding in folded]
             self._items[tag] = found
+        return found
+
+    def fold(self, tag: Tag) -> None:
+        """Write the items of a sequence already now, so that they take less memory; they can still be changed."""
+        found = self._items.pop(tag, None)
+        if found is not None:
+            self._folded[tag] = [(item.to_bytes(), item.encoding) for item in found]
+
+    def _unfold(self, data: bytes, encoding: Encoding) -> "MutableDataset":
+        source = self.source
+        item = Dataset(data, 0, len(data), encoding, parent=source, default_encoding=source.default_encoding)
+        found = MutableDataset(item, self)
+        found.touch()
         return found
 
     def remove(self, tag: Tag) -> None:
@@ -279,7 +297,7 @@ class MutableDataset:
                 if change is not None:
                     output.append(self._write_change(tag, change))
             elif tag in changed_items:
-                output.append(self._write_items(tag, changed_items[tag]))
+                output.append(self._write_sequence(tag, changed_items[tag]))
             elif tag & 0xFFFF:  # Its delimiter is missing.
                 head = source.encoding.tag
                 output.append(head.pack(SEQUENCE_DELIMITATION >> 16, SEQUENCE_DELIMITATION & 0xFFFF, 0))
@@ -294,28 +312,32 @@ class MutableDataset:
 
     def untouched_value(self, tag: Tag) -> tuple[int, int] | None:
         """Where the value of an element is in the buffer it was read from; None if it is absent, or another now."""
-        place = None if tag in self._changes or tag in self._items else self.source.elements.get(tag)
+        is_untouched = tag not in self._changes and tag not in self._items and tag not in self._folded
+        place = None if not is_untouched else self.source.elements.get(tag)
         return None if place is None else (place[1], place[1] + place[2])
 
     def to_bytes(self) -> bytes:
         """`parts` in one piece."""
         return b"".join(self.parts())
 
-    def _changed_items(self) -> "dict[Tag, list[MutableDataset]]":
-        return {
-            tag: items
+    def _changed_items(self) -> dict[Tag, list[tuple[bytes, Encoding]]]:
+        """The sequences with changes in their items, which are written."""
+        found = {
+            tag: [(item.to_bytes(), item.encoding) for item in items]
             for tag, items in self._items.items()
             if tag not in self._changes and any(item.is_changed for item in items)
         }
+        found.update((tag, items) for tag, items in self._folded.items() if tag not in self._changes)
+        return found
 
     def _write_change(self, tag: Tag, change: "NewElement | list[MutableDataset]") -> bytes:
         if isinstance(change, list):
-            return self._write_items(tag, change)
+            return self._write_sequence(tag, [(item.to_bytes(), item.encoding) for item in change])
         return encode_element(tag, change.vr, change.value, self.encoding)
 
-    def _write_items(self, tag: Tag, items: "list[MutableDataset]") -> bytes:
-        written = [item.to_bytes() for item in items]
-        others = [item.encoding for item in items if item.encoding is not self.encoding]
+    def _write_sequence(self, tag: Tag, items: Sequence[tuple[bytes, Encoding]]) -> bytes:
+        others = [encoding for _, encoding in items if encoding is not self.encoding]
+        written = [data for data, _ in items]
         if not others and not self.is_fragmented(tag):
             return encode_items(tag, written, self.encoding)
         # Items that stayed implicit inside an explicit data set do so as an unknown VR, whose undefined length
