@@ -15,6 +15,10 @@ from pynetdicom import AE, evt
 from tests.conformance.peers import CT, Receiver, make_file, upload
 from tests.servers import RunningServer, running
 
+from hounsfield.net.dimse import decode_command, encode_command
+from hounsfield.net.items import UserInformation
+from hounsfield.net.pdu import AnsweredContext, AssociateAccept, encode, fragment
+
 FILES = [
     make_file(
         StudyInstanceUID="1.1", SeriesInstanceUID="1.1.1", SOPInstanceUID=f"1.1.1.{n}", InstanceNumber=n
@@ -113,6 +117,38 @@ def test_what_does_not_speak_dicom_is_an_error_soon(
     finally:
         peer.close()
     assert server.json("/system")["ApiVersion"]
+
+
+def _rude(connection: socket.socket) -> None:
+    """Answers an echo, and leaves without a word."""
+    connection.recv(65536)
+    information = UserInformation(16384)
+    accepted = AnsweredContext(1, 0, "1.2.840.10008.1.2.1")
+    connection.sendall(encode(AssociateAccept("PEER", "HOUNSFIELD", (accepted,), information)))
+    asked = connection.recv(65536)
+    message_id = decode_command(asked[12:])["MessageID"]
+    response = encode_command(
+        {
+            "AffectedSOPClassUID": "1.2.840.10008.1.1",
+            "CommandField": 0x8030,
+            "MessageIDBeingRespondedTo": message_id,
+            "CommandDataSetType": 0x0101,
+            "Status": 0,
+        }
+    )
+    for pdu in fragment(1, response, is_command=True, maximum_length=16384):
+        connection.sendall(b"".join(pdu))
+    connection.recv(65536)
+    connection.close()
+
+
+def test_how_a_peer_says_good_bye_does_not_matter(server: RunningServer) -> None:
+    peer = Raw(_rude)
+    try:
+        _define(server, "rude", peer.port)
+        assert _failure(server, "/modalities/rude/echo") == (200, 0)
+    finally:
+        peer.close()
 
 
 def test_an_association_that_breaks_amid_a_job_is_opened_again_once(server: RunningServer) -> None:

@@ -1,7 +1,7 @@
 """How an association with a modality is opened: where, as whom, for how long, encrypted or not."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from ssl import SSLContext
 
@@ -9,7 +9,7 @@ from hounsfield.errors import BadRequest, Corrupt, PeerFailure, TimedOut
 from hounsfield.http.errors import NoPresentationContext
 from hounsfield.net.agreement import PresentationContext
 from hounsfield.net.options import AssociationOptions
-from hounsfield.net.scu import Proposal, RemoteNode, Requester, associate
+from hounsfield.net.scu import Proposal, RemoteNode, Requester, open_association
 from hounsfield.remote.modality import Modality
 from hounsfield.store.spool import Spool
 
@@ -138,8 +138,16 @@ def associated(
         If it cannot be reached, refuses, or breaks the protocol.
     """
     limits = association_options(modality, options, timeout_seconds)
-    with calling(modality), associate(node_of(modality, options), proposal, limits, spool) as requester:
-        yield requester
+    with calling(modality):
+        requester = open_association(node_of(modality, options), proposal, limits, spool)
+        try:
+            yield requester
+        except BaseException:
+            requester.abort()
+            raise
+    # All was answered: how the modality says good-bye does not matter.
+    with suppress(PeerFailure, TimedOut, Corrupt):
+        requester.release()
 
 
 def context_of(requester: Requester, *abstract_syntaxes: str) -> PresentationContext:
