@@ -55,7 +55,7 @@ def get_volume(door: Door, request: Request) -> Response:
         return _nifti(door, Level.SERIES, request, is_compressed=True)
     if wanted != "json":
         raise BadRequest('The argument "format" must be "json" or "nifti"')
-    facts = volume_facts(door.volumes.series(public_id), door.options.volumes_bytes)
+    facts = volume_facts(door.volumes.series(public_id, is_gone=request.is_gone), door.options.volumes_bytes)
     return answer_json({"ID": public_id, **facts})
 
 
@@ -142,7 +142,7 @@ def get_thumbnail(door: Door, request: Request) -> Response:
     arguments, accept = request.arguments, request.headers.get("accept", "")
     side = _side(arguments.get("size", str(_THUMBNAIL_SIDE))) or _THUMBNAIL_SIDE
     public_id = request.values["id"]
-    series = door.volumes.series(public_id)
+    series = door.volumes.series(public_id, is_gone=request.is_gone)
     if not request.flag("animated") and preferred(accept, [*_PICTURES, Motion.GIF.value]) != Motion.GIF.value:
         chosen = _preferred_picture(accept, _PICTURES)
         with door.turns.take(request.is_gone):

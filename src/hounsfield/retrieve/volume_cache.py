@@ -19,6 +19,7 @@ from hounsfield.retrieve.files import find_dicom
 from hounsfield.retrieve.frames import file_buffer
 
 _SERIES_KEPT = 8
+_FRAMES_KEPT_MAX = 1 << 14
 _WAITING_MAX = 16
 _PATIENCE_SECONDS = 0.25
 
@@ -68,7 +69,7 @@ class VolumeCache:
         self._series: OrderedDict[Key, Series] = OrderedDict()
         self._loading: dict[tuple[int, Key], _Loading] = {}
 
-    def series(self, public_id: str, level: Level = Level.SERIES) -> Series:
+    def series(self, public_id: str, level: Level = Level.SERIES, is_gone: Gone = lambda: False) -> Series:
         """The headers of a series, or of one instance as if it were one, sorted into stacks.
 
         Raises
@@ -77,8 +78,10 @@ class VolumeCache:
             If there is no such series.
         Refused
             If it has more instances than anybody should look at.
+        Cancelled
+            If the caller is gone.
         """
-        return self._arranged(self._files(public_id, level))
+        return self._arranged(self._files(public_id, level), is_gone)
 
     def volume(
         self, public_id: str, stack: int = 0, is_gone: Gone = lambda: False, level: Level = Level.SERIES
@@ -113,7 +116,7 @@ class VolumeCache:
         while found is None:
             if is_gone():
                 raise Cancelled("nobody waits for the volume")
-            plan = plan_volume(self._arranged(files), stack, maximum_bytes=self._maximum)
+            plan = plan_volume(self._arranged(files, is_gone), stack, maximum_bytes=self._maximum)
             found = self._wait(self._join(key, plan, is_gone), is_gone)
         return found
 
@@ -192,22 +195,26 @@ class VolumeCache:
                 raise Refused(f"the series has {count} instances, more than {FRAMES_MAX}")
             return [each.attachment for each in series_files(tx, row)]
 
-    def _arranged(self, files: list[Attachment]) -> Series:
+    def _arranged(self, files: list[Attachment], is_gone: Gone) -> Series:
         key = _key(files)
         with self._lock:
             found = self._series.get(key)
             if found is not None:
                 self._series.move_to_end(key)
                 return found
-        series = arrange(self._members(files))
+        series = arrange(self._members(files, is_gone))
+        if sum(len(stack.frames) for stack in series.stacks) > _FRAMES_KEPT_MAX:
+            return series
         with self._lock:
             self._series[key] = series
             while len(self._series) > _SERIES_KEPT:
                 self._series.popitem(last=False)
         return series
 
-    def _members(self, files: list[Attachment]) -> Iterator[Member]:
+    def _members(self, files: list[Attachment], is_gone: Gone) -> Iterator[Member]:
         for file in files:
+            if is_gone():
+                raise Cancelled("nobody waits for the series")
             head = read_instance_head(self._archive, file)
             yield Member(head, file.size, partial(file_buffer, self._archive, file))
 
