@@ -4,24 +4,21 @@ Each has a file of data and a small record beside it. The record says how many b
 behind them is cut off before the upload goes on, so a power cut leaves no hole. Both are deleted when they expire.
 """
 
-import hashlib
 import json
 import logging
 import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Protocol
 from uuid import UUID, uuid4
 
-from isal import isal_zlib
-
 from hounsfield.errors import BadRequest, Cancelled, Conflict, Corrupt, NotFound, StorageFull
+from hounsfield.ingest.checksums import CHECKSUMS
 from hounsfield.store.durable import make_folder, sync_file, sync_folder
 from hounsfield.store.spool import SpoolFile
 
@@ -95,49 +92,6 @@ class Resumable:
     def is_complete(self) -> bool:
         """Whether all bytes are here."""
         return self.length is not None and self.offset == self.length
-
-
-class _Digest(Protocol):
-    """What hashlib's digests have in common."""
-
-    def update(self, data: bytes | bytearray, /) -> None:
-        """Take more bytes."""
-        ...
-
-    def digest(self) -> bytes:
-        """The checksum of all bytes."""
-        ...
-
-
-class _Crc32:
-    """CRC-32 with the interface of hashlib."""
-
-    def __init__(self) -> None:
-        self._value = 0
-
-    def update(self, data: bytes | bytearray, /) -> None:
-        """Take more bytes."""
-        self._value = isal_zlib.crc32(data, self._value)
-
-    def digest(self) -> bytes:
-        """The checksum, most significant byte first."""
-        return self._value.to_bytes(4, "big")
-
-
-def _md5() -> _Digest:
-    return hashlib.md5(usedforsecurity=False)
-
-
-def _sha1() -> _Digest:
-    return hashlib.sha1(usedforsecurity=False)
-
-
-CHECKSUMS: dict[str, Callable[[], _Digest]] = {
-    "sha1": _sha1,
-    "sha256": hashlib.sha256,
-    "md5": _md5,
-    "crc32": _Crc32,
-}
 
 
 class PieceWriter:

@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import orjson
@@ -26,6 +26,7 @@ from hounsfield.jobs.ledger import (
     failure_of,
     is_finished,
 )
+from hounsfield.jobs.shelf import Shelf
 
 _log = logging.getLogger("hounsfield.jobs")
 
@@ -72,7 +73,7 @@ class Engine:
         self._threads: list[threading.Thread] = []
         self._active: dict[str, Active] = {}
         self._held: dict[str, _Held] = {}
-        self._outputs: OrderedDict[str, JobRun] = OrderedDict()
+        self._shelf = Shelf(self.options.kept_outputs)
         self._recent: OrderedDict[str, JobRow] = OrderedDict()
 
     def start(self, *, is_reloading: bool = True) -> None:
@@ -106,8 +107,7 @@ class Engine:
             self._is_open = False
             for held in self._held.values():
                 close(held.steps)
-            for run in self._outputs.values():
-                run.release()
+            self._shelf.clear()
             self._ledger.close()
 
     def submit(
@@ -217,7 +217,7 @@ class Engine:
         if gone is None:
             return self.cancel(job_id)
         self._drop_held(job_id)
-        self._forget(gone)
+        self._shelf.forget(gone)
         return True
 
     def pause(self, job_id: str) -> bool:
@@ -279,7 +279,7 @@ class Engine:
             raise NotFound(f"No job found with this id: {job_id}")
         with self._changed:
             self._recent.pop(job_id, None)
-        self._forget([job_id])
+        self._shelf.forget([job_id])
 
     def output(self, job_id: str, name: str) -> JobOutput:
         """A file that a job made.
@@ -289,18 +289,11 @@ class Engine:
         NotFound
             If there is none.
         """
-        with self._changed:
-            run = self._outputs.get(job_id)
-            if run is None or name not in run.outputs:
-                raise NotFound(f"Job has no such output: {name}")
-            return run.outputs[name]
+        return self._shelf.get(job_id, name)
 
     def delete_output(self, job_id: str, name: str) -> None:
         """Delete a file that a job made. Errors as of `output`."""
-        output = self.output(job_id, name)
-        with self._changed:
-            self._outputs[job_id].outputs.pop(name, None)
-        output.file.close()
+        self._shelf.delete(job_id, name)
 
     def stream(
         self,
@@ -534,11 +527,11 @@ class Engine:
         job_id = active.row.id
         try:
             if failure is None and self.options.history:
-                self._keep_outputs(active.run)
+                self._shelf.put(active.run)
             else:
                 active.run.release()
             row, gone = self._ledger.finish(active.snapshot(), failure)
-            self._forget(gone)
+            self._shelf.forget(gone)
             self._remember(row)
         finally:
             with self._changed:
@@ -551,26 +544,6 @@ class Engine:
             self._recent[row.id] = row
             while len(self._recent) > _REMEMBERED:
                 self._recent.popitem(last=False)
-
-    def _keep_outputs(self, run: JobRun) -> None:
-        """Keep the outputs of the last jobs that made any."""
-        if not run.outputs:
-            return
-        with self._changed:
-            self._outputs[run.id] = run
-            old = []
-            while len(self._outputs) > self.options.kept_outputs:
-                old.append(self._outputs.popitem(last=False)[1])
-        for each in old:
-            each.release()
-
-    def _forget(self, job_ids: Iterable[str]) -> None:
-        """Delete the outputs of jobs that are not remembered any more."""
-        for job_id in job_ids:
-            with self._changed:
-                run = self._outputs.pop(job_id, None)
-            if run is not None:
-                run.release()
 
     def _drop_held(self, job_id: str) -> None:
         with self._changed:

@@ -28,8 +28,8 @@ from hounsfield.http.messages import (
     header_value,
 )
 from hounsfield.http.routing import Route
+from hounsfield.ingest.checksums import CHECKSUMS
 from hounsfield.ingest.resumable import (
-    CHECKSUMS,
     PieceWriter,
     Resumable,
     TooManyUploads,
