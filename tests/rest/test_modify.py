@@ -268,6 +268,17 @@ def test_a_failed_instance_fails_the_job_and_leaves_the_originals(server: Server
     assert left == [2, 2]
 
 
+@pytest.mark.parametrize("overwrite", list(Overwrite))
+def test_originals_stay_if_their_copies_would_be_one(build: Builder, overwrite: Overwrite) -> None:
+    server = build(ingest=IngestOptions(overwrite=overwrite))
+    _, study, *_ = _fill(server, 3)
+    before = set(server.get("/instances"))
+    one = {"SeriesInstanceUID": "9.1", "SOPInstanceUID": "9.1.1"}
+    body = {"Replace": one, "Force": True, "KeepSource": False}
+    assert server.failure("POST", f"/studies/{study}/modify", body) == (500, 2018)
+    assert before <= set(server.get("/instances"))
+
+
 def test_in_place_the_same_resources_get_other_tags(build: Builder) -> None:
     server = build(ingest=IngestOptions(overwrite=Overwrite.ALWAYS))
     patient, study, series, _ = _fill(server)

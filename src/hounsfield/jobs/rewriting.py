@@ -297,7 +297,13 @@ def write_origins(
 
 
 def delete_originals(run: JobRun, workshop: Workshop, instances: Sequence[str]) -> Iterator[None]:
-    """Delete the originals of what was made, once that is durable; where nothing was made, the original stays."""
+    """Delete the originals of what was made, once that is durable; where nothing was made, the original stays.
+
+    Raises
+    ------
+    CannotStoreInstance
+        If not every original has a new instance of its own; all originals stay.
+    """
     archive = workshop.archive
     results = Tally(run).results
     stays = set(results)
@@ -306,6 +312,10 @@ def delete_originals(run: JobRun, workshop: Workshop, instances: Sequence[str]) 
         missing = [result for result in stays if result and find_row(tx, Level.INSTANCE, result) is None]
     if missing:
         raise CannotStoreInstance(f"The new instance {missing[0]} is no longer there; the originals stay")
+    if len(stays - {""}) < len(done):
+        raise CannotStoreInstance(
+            "Several instances have become one, with the same identifiers; the originals stay"
+        )
     # A job that is run again must not look for originals that are gone: what was made is saved first.
     run.is_save_wanted = True
     yield
