@@ -36,7 +36,15 @@ from benchmarks.workloads import (
 
 from hounsfield.dicom.levels import Level
 
-GROUPS = ("store", "post", "change", "get")
+GROUPS = ("store", "post", "change", "get", "transcode")
+GDCM = Path("/usr/share/orthanc/plugins/libOrthancGdcm.so")
+TRANSCODED = (
+    ("JPEG lossless", "1.2.840.10008.1.2.4.70", False),
+    ("JPEG-LS", "1.2.840.10008.1.2.4.80", False),
+    ("JPEG 2000", "1.2.840.10008.1.2.4.90", True),
+)
+"""Names, transfer syntaxes, and whether Orthanc needs the plugin of GDCM."""
+
 BESIDE = Path("/usr/sbin/Orthanc")
 ASSOCIATIONS = (1, 4)
 CONNECTIONS = (1, 8)
@@ -88,7 +96,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--slices", type=int, default=1000, help="how many (default: 1000)")
     parser.add_argument("--repeat", type=int, default=3, help="rounds, whose median is printed (default: 3)")
     parser.add_argument(
-        "--only", type=_groups, default=GROUPS, help="some of store,post,change,get (default: all)"
+        "--only", type=_groups, default=GROUPS, help="some of store,post,change,get,transcode (default: all)"
     )
     parser.add_argument("--no-sync", action="store_true", help="with SyncStorageArea off")
     parser.add_argument("--nagle", action="store_true", help="without TCP_NODELAY=1 in the environment")
@@ -145,6 +153,8 @@ def _run(plan: Plan, groups: Sequence[str]) -> Iterator[Sample]:
                     yield from _ingest(plan, "POST", connections)
             elif group == "change":
                 yield from _change(plan)
+            elif group == "transcode":
+                yield from _transcode(plan)
             else:
                 find_wrk()
                 yield from _get(plan)
@@ -185,6 +195,30 @@ def _change(plan: Plan) -> Iterator[Sample]:
                     yield measure_change(
                         server, f"instances by POST /studies/{{id}}/{word}", path, body, count
                     )
+
+
+def _transcode(plan: Plan) -> Iterator[Sample]:
+    """The slices of a study are transcoded on their way into an archive."""
+    study = make_slice(0).identifiers.public_id(Level.STUDY)
+    count = min(IN_A_STUDY, len(plan.files))
+    for name, uid, needs_plugin in TRANSCODED:
+        if needs_plugin and not GDCM.exists():
+            _say(f"skipped {name}: Orthanc has no {GDCM.name}")
+            continue
+        options = {**plan.options, "Plugins": [str(GDCM)]} if needs_plugin else plan.options
+        with ExitStack() as stack:
+            servers = []
+            for kind in plan.kinds:
+                folder = plan.folder / f"{uid}-{kind.name.split()[0]}"
+                own = plan.options if kind.name.startswith(HOUNSFIELD.name) else options
+                servers.append(stack.enter_context(running(kind, folder, plan.environ, own)))
+                post(servers[-1], plan.files[:count], 4)
+                wait_until_quiet(servers[-1])
+            _say(f"transcode to {name}")
+            for _ in range(plan.rounds):
+                for server in servers:
+                    title = f"slices to {name} in a study's /archive"
+                    yield from measure_archive(server, title, study, count, f"?transcode={uid}")
 
 
 def _get(plan: Plan) -> Iterator[Sample]:

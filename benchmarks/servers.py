@@ -44,14 +44,32 @@ class Server:
     """From its execution to its first answer to `GET /system`."""
 
     def cpu_seconds(self) -> float:
-        """User and system time of all its threads so far, to the tick (usually 10 ms)."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        """User and system time of its threads and processes so far, to the tick (usually 10 ms)."""
+        ticks = 0
+        for pid in self._processes():
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / _TICKS
 
     def resident_mb(self) -> float:
-        """Its resident memory, in MiB, with the pages of files that it has mapped."""
-        status = Path(f"/proc/{self.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:")) / 1024
+        """The resident memory of its processes, in MiB, with the pages of files that they have mapped."""
+        return (
+            sum(
+                int(line.split()[1])
+                for pid in self._processes()
+                for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+                if line.startswith("VmRSS:")
+            )
+            / 1024
+        )
+
+    def _processes(self) -> list[int]:
+        """The server, and those it started."""
+        found = [self.pid]
+        for pid in found:
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                found += map(int, (task / "children").read_text().split())
+        return found
 
     def get_json(self, path: str) -> Any:
         """The answer to a GET."""
