@@ -6,7 +6,7 @@ from pydicom.uid import UID
 from tests.volumes import enhanced, image, part10, ramp, slices
 
 from hounsfield import errors
-from hounsfield.imaging.lut import Rescale
+from hounsfield.imaging.lut import Rescale, VoiFunction, Window
 from hounsfield.imaging.phantom import gradient
 from hounsfield.imaging.series import read_series
 from hounsfield.imaging.volume import (
@@ -132,3 +132,12 @@ def test_a_place_in_a_gap_has_no_slice() -> None:
 
 def test_the_affine_to_ras_turns_x_and_y() -> None:
     np.testing.assert_array_equal(gradient().affine_ras, np.diag([-1, -1, 1, 1]) @ gradient().affine)
+
+
+def test_the_window_is_that_of_the_middle_slice() -> None:
+    files = [
+        part10(image(ramp(n), number=n + 1, position=(0, 0, n), WindowCenter=10 * n, WindowWidth=100))
+        for n in range(3)
+    ]
+    assert load(files).window == Window(10, 100, VoiFunction.LINEAR_EXACT)
+    assert load(slices([0, 3])).window is None

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hounsfield import errors
-from hounsfield.dicom.dataset import Dataset
 from hounsfield.dicom.scan import Buffer
 from hounsfield.dicom.tags import Tag
 from hounsfield.imaging.decode import decode
@@ -63,7 +62,7 @@ class Volume:
 
     frame_of_reference_uid: str = ""
     window: Window | None = None
-    """How the data set of the first slice asks to be shown, in the units of the volume."""
+    """How the data set of the middle slice asks to be shown, in the units of the volume."""
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
@@ -168,7 +167,7 @@ def plan_volume(series: Series, stack: int = 0, *, maximum_bytes: int = VOLUME_B
         units=read_units(places_of(first, 1)[0]),
         is_inverted=descriptions[0].photometric == MONOCHROME1,
         frame_of_reference_uid=(first.text(_FRAME_OF_REFERENCE_UID) or "").strip(),
-        window=_window(first, descriptions[0], chosen.frames[0].number),
+        window=_window(series, chosen, descriptions),
         descriptions=descriptions,
         modalities=modalities,
     )
@@ -259,9 +258,15 @@ def load_volume(
     )
 
 
-def _window(dataset: Dataset, description: PixelDescription, number: int) -> Window | None:
-    """The window of a frame; a table cannot be applied to values between voxels."""
-    voi = read_display(dataset, description, number).voi
+def _window(series: Series, stack: Stack, descriptions: Sequence[PixelDescription]) -> Window | None:
+    """The window of the middle slice, as those at the ends show little.
+
+    A table cannot be applied to values between voxels, and is left out.
+    """
+    middle = len(stack.frames) // 2
+    frame = stack.frames[middle]
+    dataset = series.members[frame.member].head.dataset
+    voi = read_display(dataset, descriptions[middle], frame.number).voi
     return voi if isinstance(voi, Window) else None
 
 
