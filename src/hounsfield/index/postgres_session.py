@@ -28,7 +28,6 @@ _SETTINGS = {
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
-    "idle_in_transaction_session_timeout": "60s",
     "lock_timeout": "60s",
     "jit": "off",
 }

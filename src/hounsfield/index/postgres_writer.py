@@ -140,6 +140,8 @@ class PostgresWriter:
         session = Session(self._options)
         try:
             take_server_lock(session, self._options)
+            # Whoever has the turn and stands still keeps all others from writing.
+            session.script("SET idle_in_transaction_session_timeout = '60s'")
         except BaseException:
             session.close()
             raise

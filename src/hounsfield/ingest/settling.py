@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Collection
 
 from hounsfield.archive import Archive
-from hounsfield.errors import ArchiveError
+from hounsfield.errors import ArchiveError, DatabaseUnavailable
 from hounsfield.index.attachments import unknown_files
 from hounsfield.index.deletion import forget_deleted_files, keep_deleted_files, list_deleted_files
 from hounsfield.store.area import FileKey
@@ -53,7 +53,10 @@ class Settling:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
-        self.settle()
+        try:
+            self.settle()
+        except DatabaseUnavailable:
+            _log.warning("The database is not available: what is left to do is done at the next start")
 
     def add(self, key: FileKey) -> None:
         """The row of this file was committed."""

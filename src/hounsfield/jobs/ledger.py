@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 from uuid import uuid4
@@ -94,8 +95,9 @@ class Ledger:
         self._archive.database.write(work)
 
     def close(self) -> None:
-        """Drop what is not to be saved."""
-        self._archive.database.write(lambda tx: jobs.drop_node(tx, self.node))
+        """Drop what is not to be saved; without its database, other nodes do that."""
+        with suppress(DatabaseUnavailable):
+            self._archive.database.write(lambda tx: jobs.drop_node(tx, self.node))
 
     def add(self, row: JobRow, *, durable: bool) -> None:
         """Write a new job."""
