@@ -11,6 +11,7 @@ from hounsfield.rest.door import Door
 from hounsfield.retrieve.documents import NoDocument, read_object
 from hounsfield.retrieve.summaries import (
     NoPicture,
+    Subject,
     open_subject,
     summary_facts,
     summary_html,
@@ -43,16 +44,21 @@ def get_summary(door: Door, request: Request) -> Response:
         raise NotAcceptable("A summary is given as JSON, HTML, PNG or SVG")
     subject = open_subject(door.archive, request.values["id"])
     try:
-        if chosen == _JSON:
-            return answer_json(summary_facts(subject))
-        if chosen == _HTML:
-            page = summary_html(subject).encode("utf-8", "replace")
-            return answer_bytes(page, "text/html; charset=utf-8", headers=(_HARMLESS,))
-        if chosen == _SVG:
-            return answer_bytes(summary_svg(subject).encode("utf-8", "replace"), _SVG, headers=(_HARMLESS,))
-        return answer_bytes(summary_png(subject), _PNG)
+        with door.turns.take(request.is_gone):
+            return _summary(subject, chosen)
     except NoPicture as cause:
         raise NotAcceptable(str(cause)) from cause
+
+
+def _summary(subject: Subject, chosen: str) -> Response:
+    if chosen == _JSON:
+        return answer_json(summary_facts(subject))
+    if chosen == _HTML:
+        page = summary_html(subject).encode("utf-8", "replace")
+        return answer_bytes(page, "text/html; charset=utf-8", headers=(_HARMLESS,))
+    if chosen == _SVG:
+        return answer_bytes(summary_svg(subject).encode("utf-8", "replace"), _SVG, headers=(_HARMLESS,))
+    return answer_bytes(summary_png(subject), _PNG)
 
 
 def get_object(door: Door, request: Request) -> Response:
