@@ -1,6 +1,6 @@
 """Patients, studies, series and instances: lists, objects, children, parents, sizes, deletion, protection."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,9 +20,10 @@ from hounsfield.http.messages import (
     unsigned,
 )
 from hounsfield.http.routing import Route
+from hounsfield.index.database import Transaction
 from hounsfield.index.deletion import Deleted, delete
 from hounsfield.index.patients import is_protected, set_protected
-from hounsfield.index.resources import ancestor, children, list_ids
+from hounsfield.index.resources import ancestor, children, find_level, list_ids
 from hounsfield.index.statistics import resource_statistics
 from hounsfield.ingest.receive import date_of
 from hounsfield.rest.door import Door
@@ -33,6 +34,7 @@ from hounsfield.rest.requested_tags import parse_tags
 
 _MEGABYTE = 1024 * 1024
 _SHORT_PAGE = 50
+_DELETED_TOGETHER = 20
 
 
 def routes(door: Door) -> list[Route]:
@@ -200,10 +202,36 @@ def remove(door: Door, level: Level, public_id: str) -> Deleted:
     """
     date = date_of(door.intake.clock_ns())
     deleted = door.archive.database.write(lambda tx: delete(tx, level, public_id, date))
-    door.intake.settling.files_were_deleted()
-    for each_level, each in deleted.resources:
-        door.archive.events.publish(ResourceDeleted(each_level, each))
+    _tell(door, [deleted])
     return deleted
+
+
+def remove_many(door: Door, targets: Sequence[tuple[Level | None, str]]) -> None:
+    """Delete resources for good, by level if it is given; those that do not exist, or no longer, are passed over.
+
+    Many at a time share a synchronisation; others may write in between.
+    """
+    date = date_of(door.intake.clock_ns())
+    for start in range(0, len(targets), _DELETED_TOGETHER):
+        page = targets[start : start + _DELETED_TOGETHER]
+        _tell(door, door.archive.database.write(lambda tx, page=page: _delete_all(tx, page, date)))  # type: ignore[misc]
+
+
+def _delete_all(tx: Transaction, targets: Sequence[tuple[Level | None, str]], date: str) -> list[Deleted]:
+    found = []
+    for wanted, public_id in targets:
+        level = find_level(tx, public_id)
+        if level is not None and wanted in (None, level):
+            found.append(delete(tx, level, public_id, date))
+    return found
+
+
+def _tell(door: Door, deleted: Sequence[Deleted]) -> None:
+    """Have the files deleted in the background, and tell who listens."""
+    door.intake.settling.files_were_deleted()
+    for each in deleted:
+        for level, public_id in each.resources:
+            door.archive.events.publish(ResourceDeleted(level, public_id))
 
 
 def reference(level: Level, public_id: PublicId) -> dict[str, str]:

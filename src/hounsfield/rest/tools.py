@@ -8,7 +8,7 @@ from uuid import uuid4
 from hounsfield.dicom.identifiers import PublicId
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.uids import new_uid
-from hounsfield.errors import BadRequest, NotFound
+from hounsfield.errors import BadRequest
 from hounsfield.http.errors import BadFileFormat, NoAnswer
 from hounsfield.http.messages import EMPTY_TEXT, Request, Response, answer_json, answer_text, body_bytes
 from hounsfield.http.routing import Route
@@ -19,7 +19,7 @@ from hounsfield.rest.door import Door
 from hounsfield.rest.expansion import Expansion, expand
 from hounsfield.rest.find import parse_level
 from hounsfield.rest.formats import TagFormat, format_of_body, json_object
-from hounsfield.rest.hierarchy import reference, remove
+from hounsfield.rest.hierarchy import reference, remove_many
 
 _DATE_TIME = "%Y%m%dT%H%M%S"
 
@@ -109,16 +109,7 @@ def bulk_delete(door: Door, request: Request) -> Response:
     names = json_object(request).get("Resources")
     if not isinstance(names, list):
         raise BadRequest("Field Resources must be an array")
-    targets = [_target(name) for name in names]
-    for wanted, public_id in targets:
-        with door.archive.database.read() as tx:
-            level = find_level(tx, public_id)
-        if level is None or (wanted is not None and wanted != level):
-            continue
-        try:
-            remove(door, level, public_id)
-        except NotFound:  # Gone in between, or with its last sibling.
-            continue
+    remove_many(door, [_target(name) for name in names])
     return EMPTY_TEXT
 
 
