@@ -29,7 +29,8 @@ class Host:
     `filters` is the list that `intake` asks; `expressions` are asked before any of `routes`, of which the later
     wins over an equal earlier one; `services` are by SOP class UID; `job_kinds` is what `engine` knows, by their names.
     Of several find filters each gets what the one before it gave; a file is sent if all store filters agree. `runs` are
-    entered when the routes are bound, before the doors open, and left after these are closed. `calls` is how extensions
+    entered when the routes are bound, before the doors open, and left after these are closed; `interrupts` are
+    called when the server is about to stop. `calls` is how extensions
     ask the server's own routes, and `lifecycle` how they end it.
     """
 
@@ -50,4 +51,5 @@ class Host:
     outgoing_store_filters: list[OutgoingStoreFilter] = field(default_factory=list)
     runs: list[Callable[[], AbstractContextManager[None]]] = field(default_factory=list)
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
+    interrupts: list[Callable[[], None]] = field(default_factory=list)
     calls: LocalCalls = field(default_factory=LocalCalls)

@@ -128,6 +128,8 @@ def serve(configuration: Configuration, flags: Flags | None = None) -> Iterator[
             stack.enter_context(running())
         dicom_port = _open_dicom(configuration, host, network, spool_area, stack)
         http_port = _open_http(configuration, host, dispatcher, spool_area, stack)
+        for interrupt in host.interrupts:
+            stack.callback(interrupt)
         stack.callback(host.engine.interrupt)  # Nobody waits for a job while the doors close.
         yield Running(host, http_port, dicom_port)
 

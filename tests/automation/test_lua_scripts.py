@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -382,3 +383,17 @@ def test_what_a_script_calls_unstable_becomes_stable_again(start_scripted: Start
     scripted.wait_for_line("stable")
     assert scripted.run(f"print(SetStableStatus('{_STUDY}', false))") == "true\n"
     scripted.wait_for(lambda lines: len(lines) == 2)
+
+
+@pytest.mark.parametrize(
+    "script", ["while true do end", "while true do pcall(function() while true do end end) end"]
+)
+def test_a_server_stops_whatever_scripts_do(start_scripted: StartScripted, script: str) -> None:
+    scripted = start_scripted("function Finalize() note('finalize') end")
+    with ThreadPoolExecutor(1) as pool:
+        endless = pool.submit(scripted.failure, f"note('begun') {script}")
+        scripted.wait_for_line("begun")
+        assert scripted.server.stop() == 0
+        status, error = endless.result(60)
+    assert (status, error["Details"]) == (500, "The server stops")
+    assert scripted.seen() == ["begun", "finalize"]

@@ -63,6 +63,7 @@ class Interpreter:
         self._requests: deque[_Request[Any]] = deque()
         self._nesting = 0
         self._is_stopping = False
+        self._latest = float("inf")
         self._helpers = ThreadPoolExecutor(MAXIMUM_NESTING, thread_name_prefix="LUA-CALL")
         self._outputs: list[list[bytes]] = []
         self._here = threading.local()
@@ -72,7 +73,7 @@ class Interpreter:
         self._lua = LuaRuntime(
             encoding=None, unpack_returned_tuples=True, register_eval=False, register_builtins=False
         )
-        given = {**functions, "print": self._print, "is_stopping": lambda: self._is_stopping}
+        given = {**functions, "print": self._print, "is_stopping": self._is_late}
         host = self.table()
         for name, function in given.items():
             host[name.encode()] = function
@@ -172,9 +173,16 @@ class Interpreter:
         self._here.is_for_script = True
         return work()
 
+    def hurry(self, seconds: float) -> None:
+        """Give scripts so long from now on: what still runs then fails."""
+        self._latest = time.monotonic() + seconds
+
+    def _is_late(self) -> bool:
+        return time.monotonic() > self._latest
+
     def stop(self) -> None:
         """Let running scripts fail; no more are run."""
-        self._is_stopping = True
+        self._is_stopping, self._latest = True, 0.0
         self._helpers.shutdown(wait=False, cancel_futures=True)
 
     def _take(self, request: _Request[T], me: int, patience_seconds: float) -> bool:

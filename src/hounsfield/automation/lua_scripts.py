@@ -26,6 +26,8 @@ from hounsfield.http.status import Retold
 _log = logging.getLogger("hounsfield.lua")
 
 _PATIENCE_SECONDS = 1.0
+_LAST_SECONDS = 5.0
+"""How long scripts may go on when the server stops: those of clients, then those of events, then `Finalize`."""
 _CANNOT_EXECUTE = (2031, "Cannot execute a Lua command")
 _NOT_PREDICATE = (2034, "The Lua function is not a predicate (only true/false outputs allowed)")
 
@@ -69,6 +71,7 @@ def extend(host: Host, options: LuaOptions) -> None:
         RequestFilter(partial(_catch_up, events), lambda: events.is_behind() and not functions.is_asking)
     )
     host.routes.append(Route("POST", "/tools/execute-script", partial(execute_script, interpreter, options)))
+    host.interrupts.append(partial(interpreter.hurry, _LAST_SECONDS))
     host.runs.append(partial(_running, interpreter, events, options.scripts))
 
 
@@ -92,7 +95,9 @@ def _running(interpreter: Interpreter, events: LuaEvents, scripts: Sequence[Path
     try:
         yield
     finally:
+        interpreter.hurry(_LAST_SECONDS)
         events.stop()
+        interpreter.hurry(_LAST_SECONDS)
         _call(interpreter, events, "Finalize")
         interpreter.stop()
 

@@ -6,8 +6,9 @@ scripts they are functions like any other, and get nothing of Python to hold.
 
 SOURCE = rb"""
 -- Scripts may redefine any global function: what is used here is kept.
-local debug_sethook, load, math_tointeger, pairs, pcall = debug.sethook, load, math.tointeger, pairs, pcall
-local rawget, select, string_find, string_gsub, string_sub = rawget, select, string.find, string.gsub, string.sub
+local debug_sethook, load, math_tointeger, pairs = debug.sethook, load, math.tointeger, pairs
+local rawget, select, xpcall = rawget, select, xpcall
+local string_find, string_gsub, string_sub = string.find, string.gsub, string.sub
 local table_concat, table_insert, table_unpack = table.concat, table.insert, table.unpack
 local error, io_stdout, tonumber, tostring, type, globals = error, io.stdout, tonumber, tostring, type, _G
 
@@ -287,8 +288,12 @@ return function(host)
   math.pow = math.pow or function(x, y) return x ^ y end
   python = nil
 
-  local function watch()
-    if host.is_stopping() then error('The server stops', 0) end
+  local watch
+  function watch()
+    if host.is_stopping() then
+      debug_sethook(watch, '', 1)  -- Whoever catches this error gets no further.
+      error('The server stops', 0)
+    end
   end
 
   -- The entrances of the server: a result after `true`, or `false` and what went wrong.
@@ -297,11 +302,20 @@ return function(host)
     return 'An error that is a ' .. type(value)
   end
 
+  local depth = 0
+
+  local function problem(value)
+    debug_sethook()
+    return problem_of(value)
+  end
+
   local function protected(callee, ...)
+    depth = depth + 1
     debug_sethook(watch, '', 1000000)
-    local ok, result = pcall(callee, ...)
-    if ok then return true, result end
-    return false, problem_of(result)
+    local ok, result = xpcall(callee, problem, ...)
+    depth = depth - 1
+    if depth == 0 then debug_sethook() else debug_sethook(watch, '', 1000000) end
+    return ok, result
   end
 
   return {
