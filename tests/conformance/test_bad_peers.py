@@ -251,3 +251,10 @@ def test_modalities_behind_tls_are_spoken_to_encrypted(certificates: Path) -> No
         with running(certificates / "three", _tls(certificates, "near", "other")) as stranger:
             _define(stranger, "far", far.dicom_port, AET="FAR", UseDicomTls=True)
             assert _failure(stranger, "/modalities/far/echo") == (500, 9)
+
+
+def test_certificates_that_nobody_needs_do_not_keep_the_server_from_starting(tmp_path: Path) -> None:
+    with running(tmp_path, {"DicomTlsCertificate": "missing.pem"}) as server:
+        _define(server, "far", 104, UseDicomTls=True)
+        assert _failure(server, "/modalities/far/echo")[0] == 400
+        assert "Modalities cannot be spoken to with TLS" in server.log.read_text()

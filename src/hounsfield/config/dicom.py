@@ -1,5 +1,6 @@
 """What the DICOM services are told of a configuration, as provider and as user."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ssl import SSLContext
@@ -8,6 +9,7 @@ from hounsfield.archive import Archive
 from hounsfield.config import records
 from hounsfield.config.configuration import Configuration
 from hounsfield.dicom.levels import Level
+from hounsfield.errors import BadRequest
 from hounsfield.hooks import OutgoingFindFilter, OutgoingStoreFilter
 from hounsfield.index.sending import StoredInstance
 from hounsfield.ingest.receive import Intake
@@ -31,6 +33,8 @@ from hounsfield.scp.acceptance import AcceptanceRules, KnownModality
 from hounsfield.scp.commitment import SubmitCommitment
 from hounsfield.scp.query import QueryOptions
 from hounsfield.scp.retrieve import RetrieveOptions
+
+_log = logging.getLogger("hounsfield.dicom")
 
 
 def query_options(configuration: Configuration, intake: Intake) -> QueryOptions:
@@ -160,18 +164,25 @@ def scu_options(configuration: Configuration) -> ScuOptions:
 
 
 def client_tls(configuration: Configuration) -> SSLContext | None:
-    """What modalities with `UseDicomTls` are spoken to with; None without certificates."""
+    """What modalities with `UseDicomTls` are spoken to with; None without certificates, or if they cannot be used.
+
+    Those of a server that speaks TLS itself are checked when it opens its door.
+    """
     certificate = configuration.path("DicomTlsCertificate")
     trusted = configuration.path("DicomTlsTrustedCertificates")
     if certificate is None and trusted is None:
         return None
-    return client_context(
-        certificate,
-        configuration.path("DicomTlsPrivateKey"),
-        (trusted,) if trusted else (),
-        minimum_version=PROTOCOL_VERSIONS.get(configuration.integer("DicomTlsMinimumProtocolVersion")),
-        ciphers=configuration.texts("DicomTlsCiphersAccepted"),
-    )
+    try:
+        return client_context(
+            certificate,
+            configuration.path("DicomTlsPrivateKey"),
+            (trusted,) if trusted else (),
+            minimum_version=PROTOCOL_VERSIONS.get(configuration.integer("DicomTlsMinimumProtocolVersion")),
+            ciphers=configuration.texts("DicomTlsCiphersAccepted"),
+        )
+    except BadRequest as error:
+        _log.warning("Modalities cannot be spoken to with TLS: %s", error)
+        return None
 
 
 def known_modalities(network: Network) -> Sequence[KnownModality]:
