@@ -43,11 +43,15 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Reception:
-    """When and from whom: what the file itself does not say. `received_at` is YYYYMMDDTHHMMSS in UTC."""
+    """When and from whom: what the file itself does not say. `received_at` is YYYYMMDDTHHMMSS in UTC.
+
+    `made_from` is the metadata that names the instance it was made from: its number, and the public id.
+    """
 
     origin: Origin
     received_at: str
     received_ns: int
+    made_from: tuple[int, str] | None = None
 
 
 def describe(
@@ -67,10 +71,11 @@ def describe(
     `offset` is where the bytes that `head` was read from begin in the file. Without `with_parents` nothing is said of
     the patient, the study and the series, which takes three quarters of the time.
     """
-    dataset, origin = head.dataset, reception.origin
+    dataset, origin, made_from = head.dataset, reception.origin, reception.made_from
+    public_ids = public_ids or identifiers.public_ids()
     return NewInstance(
         identifiers=identifiers,
-        public_ids=public_ids or identifiers.public_ids(),
+        public_ids=public_ids,
         tags=extract(dataset, Level.INSTANCE, main_tags),
         sequences=sequences(dataset, Level.INSTANCE, main_tags),
         parents=_parents(dataset, main_tags) if with_parents else None,
@@ -88,6 +93,7 @@ def describe(
         remote_ip=origin.remote_ip,
         http_username=origin.http_username,
         header=header,
+        metadata=(made_from,) if made_from and made_from[1] != public_ids[Level.INSTANCE] else (),
     )
 
 

@@ -23,7 +23,7 @@ class Note:
 
 def write_note(note: Note) -> bytes:
     """The note as JSON."""
-    origin = note.reception.origin
+    origin, made_from = note.reception.origin, note.reception.made_from
     return orjson.dumps(
         {
             "size": note.size,
@@ -36,6 +36,7 @@ def write_note(note: Note) -> bytes:
             "called_aet": origin.called_aet,
             "remote_ip": origin.remote_ip,
             "http_username": origin.http_username,
+            **({"made_from": made_from} if made_from else {}),
         }
     )
 
@@ -57,7 +58,10 @@ def read_note(data: bytes) -> Note:
             str(found["remote_ip"]),
             str(found["http_username"]),
         )
-        reception = Reception(origin, str(found["at"]), int(found["ns"]))
+        made_from = found.get("made_from")
+        if made_from is not None:
+            made_from = int(made_from[0]), str(made_from[1])
+        reception = Reception(origin, str(found["at"]), int(found["ns"]), made_from)
         return Note(int(found["size"]), int(found["compression"]), bool(found["overwrite"]), reception)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
         raise Corrupt("The note of a file is not ours") from error

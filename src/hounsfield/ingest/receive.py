@@ -236,11 +236,10 @@ def _describe(
     *,
     with_parents: bool,
 ) -> NewInstance:
-    made_from = incoming.made_from
-    described = describe(
+    return describe(
         head,
         identifiers,
-        Reception(incoming.origin, date_of(now_ns), now_ns),
+        Reception(incoming.origin, date_of(now_ns), now_ns, incoming.made_from),
         main_tags=intake.options.main_tags,
         main_tags_version=intake.main_tags_version,
         offset=len(incoming.prefix),
@@ -248,9 +247,6 @@ def _describe(
         with_parents=with_parents,
         header=header,
     )
-    if made_from is None or made_from[1] == public_ids[Level.INSTANCE]:
-        return described
-    return replace(described, metadata=(made_from,))
 
 
 def _is_same_file(intake: Intake, incoming: Incoming, public_id: str) -> bool:
@@ -280,7 +276,7 @@ def _store(intake: Intake, incoming: Incoming, new: NewInstance) -> NewAttachmen
     parts = _parts(incoming)
     size = sum(len(part) for part in parts)
     compression = Compression.ZLIB_WITH_SIZE if intake.options.is_compressed else Compression.NONE
-    reception = Reception(incoming.origin, new.reception_date, new.received_ns)
+    reception = Reception(incoming.origin, new.reception_date, new.received_ns, incoming.made_from)
     note = write_note(Note(size, compression, intake.options.overwrite is not Overwrite.NEVER, reception))
     storage, content, stored_size = intake.archive.storage, incoming.content, size
     if compression is Compression.ZLIB_WITH_SIZE:
