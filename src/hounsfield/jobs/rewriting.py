@@ -25,7 +25,7 @@ from hounsfield.events import ResourceDeleted
 from hounsfield.http.errors import CannotStoreInstance
 from hounsfield.index.database import Transaction
 from hounsfield.index.deletion import delete
-from hounsfield.index.metadata import MetadataType, put_metadata
+from hounsfield.index.metadata import MetadataType, get_stored, put_metadata
 from hounsfield.index.resources import ancestor, find_row
 from hounsfield.ingest.instance import Origin
 from hounsfield.ingest.receive import Incoming, Intake, Outcome, Overwrite, date_of, receive
@@ -192,6 +192,12 @@ def _store(intake: Intake, incoming: Incoming, changed: ChangedFile, *, is_own_u
         raise CannotStoreInstance(
             f"The archive has another instance {public_ids[Level.INSTANCE]}, and does not overwrite it"
         )
+    if receipt.outcome is Outcome.ALREADY_STORED and incoming.made_from is not None:
+        # An interrupted run stored it, and its row may have been made again without this.
+        kind, original = incoming.made_from
+        write_origins(
+            intake.archive, Level.INSTANCE, [(public_ids[Level.INSTANCE], original)], MetadataType(kind)
+        )
     return public_ids
 
 
@@ -289,7 +295,8 @@ def write_origins(
     def work(tx: Transaction) -> None:
         for result, source in changed:
             row = find_row(tx, level, result)
-            if row is not None:
+            stored = get_stored(tx, level, row, kind) if row is not None else None
+            if row is not None and (stored is None or stored.value != source):
                 put_metadata(tx, level, row, kind, source)
 
     if changed:
