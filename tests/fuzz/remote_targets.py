@@ -5,7 +5,7 @@ from pathlib import Path
 
 import orjson
 
-from hounsfield.errors import ArchiveError
+from hounsfield.errors import BadRequest
 from hounsfield.remote.modality import read_modality, write_modality
 from hounsfield.remote.peer import read_peer, show_destination, show_peer, write_peer
 from hounsfield.remote.transfer import Reception, expand, read_buckets, read_parts
@@ -21,7 +21,7 @@ def _json(data: bytes) -> object:
         raise _NoJson from error
 
 
-class _NoJson(ArchiveError):
+class _NoJson(BadRequest):
     """What the door answers before anything is read."""
 
 

@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -171,11 +172,12 @@ def test_a_peer_that_talks_nonsense_is_an_error(tmp_path: Path, answer: bytes) -
     with running(tmp_path) as server, socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
-            for _ in range(2):
-                connection, _ = listener.accept()
-                connection.recv(4096)
-                connection.sendall(answer)
-                connection.close()
+            with suppress(OSError):  # The listener is closed when the test is over.
+                while True:
+                    connection, _ = listener.accept()
+                    connection.recv(4096)
+                    connection.sendall(answer)
+                    connection.close()
 
         threading.Thread(target=serve, daemon=True).start()
         _put(server, "odd", [f"http://127.0.0.1:{listener.getsockname()[1]}"])
