@@ -70,7 +70,7 @@ class Metrics:
         if not self.is_enabled:
             return
         with self._lock:
-            self._peaks.setdefault(name, Peak(self._clock)).record(value)
+            self._peak_of(name).record(value)
 
     def add(self, name: str, amount: int) -> None:
         """Record an amount that is summed up."""
@@ -87,12 +87,18 @@ class Metrics:
         with self._lock:
             self._active[name] = active = self._active.get(name, 0) + 1
             if self.is_enabled:
-                self._peaks.setdefault(name, Peak(self._clock)).record(active)
+                self._peak_of(name).record(active)
 
     def end(self, name: str) -> None:
         """One of them is over."""
         with self._lock:
             self._active[name] -= 1
+
+    def _peak_of(self, name: str) -> Peak:
+        peak = self._peaks.get(name)
+        if peak is None:
+            peak = self._peaks[name] = Peak(self._clock)
+        return peak
 
     def active(self, name: str) -> int:
         """How many are in progress."""

@@ -149,7 +149,8 @@ class Application:
         if request.query or request.method != "GET":
             return None
         if found.is_inline:
-            response = self._answer(request, found)
+            with self._metrics.measured(_DURATION):
+                response = self._answer_now(request, found)
             return response if isinstance(response.body, bytes) else None
         return None if found.at_hand is None else self._try(found.at_hand, request)
 
