@@ -97,6 +97,18 @@ class Bench:
         yield
         raise ZeroDivisionError
 
+    def sticking(self, run: JobRun) -> Iterator[None]:
+        """Saves one step; its first run then stands still until the gate opens, and fails."""
+        at = int(str(run.state.get("at", 0)))
+        self.done.append(str(at))
+        run.state["at"] = at + 1
+        run.is_save_wanted = True
+        yield
+        if at == 0:
+            self.reached.set()
+            self.gate.wait()
+            raise BadRequest("it is too late")
+
     def unreachable(self, run: JobRun) -> Iterator[None]:
         """Has to be tried again until the gate is open."""
         self.done.append("tried")
@@ -125,6 +137,7 @@ def open_bench(folder: Path, open_index: Open) -> Bench:
         "Fail": bench.failing,
         "Crash": bench.crashing,
         "Retry": bench.unreachable,
+        "Stick": bench.sticking,
     }.items():
         bench.kinds[name] = JobKind(name, run)
     bench.kinds["Write"] = JobKind("Write", bench.writing, is_saved=False, is_resubmittable=False)

@@ -59,6 +59,18 @@ def test_a_server_takes_up_the_jobs_of_its_last_run_at_once(bench: Bench) -> Non
     assert other.wait(job_id).state is JobState.SUCCESS
 
 
+def test_how_a_node_ended_a_job_that_it_had_lost_is_not_told(bench: Bench) -> None:
+    options = replace(shared(1000), server="aaaa")
+    first = bench.start(options)
+    job_id = first.submit("Stick", {})
+    assert bench.reached.wait(10)
+    second = bench.start(options)  # Takes the job, as the first one seems to be an earlier run of its server.
+    assert second.wait(job_id).state is JobState.SUCCESS
+    bench.gate.set()
+    first.stop()  # Which waits for the end of its run.
+    assert first.wait(job_id).state is JobState.SUCCESS
+
+
 def test_a_node_that_lives_keeps_its_job_beyond_one_lease(bench: Bench) -> None:
     first, second = bench.start(shared(3.0)), bench.start(shared(3.0))
     job_id = first.submit("Wait", {"name": "run"})

@@ -532,7 +532,8 @@ class Engine:
                 active.run.release()
             row, gone = self._ledger.finish(active.snapshot(), failure)
             self._shelf.forget(gone)
-            self._remember(row)
+            if row is not None:
+                self._remember(row)
         finally:
             with self._changed:
                 self._active.pop(job_id, None)

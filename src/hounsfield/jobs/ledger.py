@@ -203,8 +203,11 @@ class Ledger:
         )
         return self._archive.database.write(lambda tx: jobs.leave_running(tx, held, self.node), durable=False)
 
-    def finish(self, row: JobRow, failure: Failure | None) -> tuple[JobRow, list[str]]:
-        """End one of our jobs; what it has become, and the ids of those that fell out of the history."""
+    def finish(self, row: JobRow, failure: Failure | None) -> tuple[JobRow | None, list[str]]:
+        """End one of our jobs; what it has become, and the ids of those that fell out of the history.
+
+        None if it is ours no more: how it ends is for others to tell.
+        """
         done = self._ended(row, failure)
 
         def work(tx: Transaction) -> tuple[bool, list[str]]:
@@ -213,8 +216,9 @@ class Ledger:
             return True, jobs.trim_history(tx, self._options.history)
 
         is_ours, gone = self._write_patiently(work, durable=row.is_saved)
-        if is_ours:
-            self._publish(done)
+        if not is_ours:
+            return None, gone
+        self._publish(done)
         return done, gone
 
     def end_waiting(self, row: JobRow, failure: Failure) -> list[str] | None:
