@@ -9,10 +9,10 @@ from tests.jobs.builders import ONE, Bench, ended, is_in, state, until
 
 from hounsfield.errors import BadRequest, Cancelled, NotFound
 from hounsfield.events import JobFailed, JobSubmitted, JobSucceeded
-from hounsfield.index.jobs import JobState
+from hounsfield.index.jobs import JobRow, JobState
 from hounsfield.jobs.engine import NotResubmittable
 from hounsfield.jobs.kinds import JobKind, JobRun
-from hounsfield.jobs.ledger import EngineOptions
+from hounsfield.jobs.ledger import EngineOptions, Ledger
 
 
 def test_a_job_runs_to_its_end_and_tells_its_content(bench: Bench) -> None:
@@ -249,6 +249,25 @@ def test_a_stop_leaves_running_jobs_for_the_next_start(bench: Bench) -> None:
     bench.gate.set()
     second = bench.start()
     assert second.wait(job_id).state is JobState.SUCCESS
+
+
+def test_a_job_that_is_taken_while_the_server_stops_is_not_begun(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, is_stopping = Ledger.take, threading.Event()
+
+    def take_late(ledger: Ledger, row: JobRow) -> JobRow | None:
+        first.interrupt()
+        is_stopping.set()
+        return take(ledger, row)
+
+    monkeypatch.setattr(Ledger, "take", take_late)
+    first = bench.start(ONE)
+    job_id = first.submit("Wait", {})
+    assert is_stopping.wait(10)
+    first.stop()
+    assert bench.done == []
+    assert state(first, job_id) is JobState.PENDING
 
 
 def test_a_job_goes_on_after_a_crash_from_what_was_saved(bench: Bench) -> None:

@@ -476,7 +476,8 @@ class Engine:
             held = self._held.pop(active.row.id, None)
         steps = held.steps if held else active.kind.run(active.run)
         try:
-            is_done = self._advance(active, steps)
+            # When the server began to stop while the job was taken, it is not begun.
+            is_done = active.wish is None and self._advance(active, steps)
         except TryAgain as error:
             self._leave(active, JobState.RETRY, error.seconds)
         except ArchiveError as error:
