@@ -27,7 +27,7 @@ def test_a_job_runs_to_its_end_and_tells_its_content(bench: Bench) -> None:
     assert job.completed_ns >= job.created_ns
     assert job.runtime_ns > 0
     assert engine.ids() == [job_id]
-    assert bench.events == [JobSubmitted(job_id), JobSucceeded(job_id)]
+    until(lambda: bench.events == [JobSubmitted(job_id), JobSucceeded(job_id)])
 
 
 def test_a_job_that_fails_tells_why(bench: Bench) -> None:
@@ -36,7 +36,7 @@ def test_a_job_that_fails_tells_why(bench: Bench) -> None:
     assert job.state is JobState.FAILURE
     assert (job.error_code, job.error_text, job.error_details) == (8, "Bad request", "it must not be")
     assert job.error_payload == '{"Type":"Test","Content":[1]}'
-    assert bench.events[-1] == JobFailed(job.id)
+    until(lambda: bench.events[-1] == JobFailed(job.id))
 
 
 def test_a_bug_in_a_job_fails_the_job_alone(bench: Bench) -> None:
