@@ -84,12 +84,15 @@ class Application:
         self._brief = self._pool
         if options.brief_threads:
             self._brief = ThreadPoolExecutor(options.brief_threads, thread_name_prefix="HTTP-BRIEF")
+        # What is to be released is not forgotten at the end, as what is still to be answered is.
+        self._releases: Executor = ThreadPoolExecutor(2, thread_name_prefix="HTTP-RELEASE")
         self.standing_headers = _standing_headers(options)
 
     def close(self) -> None:
         """Let the worker threads go, once nobody calls the application any more."""
         for pool in (self._pool, self._brief):
             pool.shutdown(wait=True, cancel_futures=True)
+        self._releases.shutdown(wait=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -279,7 +282,7 @@ class Application:
     ) -> None:
         """Stream a body, one piece read while the one before is sent; stop when the client is gone."""
         loop = asyncio.get_running_loop()
-        stream = _Stream(self._pool)
+        stream = _Stream(self._pool, self._releases)
         watch = loop.create_task(_until_gone(receive))
         try:
             try:
@@ -310,12 +313,12 @@ class Application:
 
 
 class _Stream:
-    """A source read in a pool, closed there too once no read is running."""
+    """A source read in a pool, and released in another thread once no read is running."""
 
-    def __init__(self, pool: Executor) -> None:
-        self._pool = pool
+    def __init__(self, pool: Executor, releases: Executor) -> None:
+        self._pool, self._releases = pool, releases
         self._source: Source | None = None
-        self._pending: asyncio.Future[bytes] | None = None
+        self._pending: Future[bytes] | None = None
 
     def open(self, response: Response, spool: Spool | None) -> int | None:
         """Open the body of `response`, through `spool` if its length must be known; give the length if it is."""
@@ -334,18 +337,18 @@ class _Stream:
         """The next piece, to be awaited before asking again."""
         if self._source is None:
             raise RuntimeError("Asked before open")
-        self._pending = asyncio.get_running_loop().run_in_executor(self._pool, self._source.read)
-        return self._pending
+        self._pending = self._pool.submit(self._source.read)
+        return asyncio.wrap_future(self._pending)
 
     def close(self) -> None:
-        """Release the source."""
+        """Release the source, after the read that is running: it goes on though nobody waits for it any more."""
         if self._source is None:
             return
-        release, pool = self._source.close, self._pool
+        release = self._source.close
         if self._pending is None or self._pending.done():
-            pool.submit(release)
+            self._releases.submit(release)
         else:
-            self._pending.add_done_callback(lambda _: pool.submit(release))
+            self._pending.add_done_callback(lambda _: release())
 
 
 def _is_inline(request: Request, found: Found) -> bool:
