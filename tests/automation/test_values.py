@@ -109,4 +109,8 @@ def test_json_goes_through_lua_unchanged(value: object) -> None:
 
 @given(st.binary(max_size=200))
 def test_what_is_no_json_is_nil(text: bytes) -> None:
-    from_lua(parse_json(text, _INTERPRETER.table))
+    parsed = from_lua(parse_json(text, _INTERPRETER.table))
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        assert parsed is None

@@ -1,5 +1,6 @@
 """Jobs `DicomGetScu`: fetching from a modality on the association that asks for it, by C-GET."""
 
+import logging
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -19,6 +20,8 @@ from hounsfield.remote.modality import Modality
 from hounsfield.remote.network import Network
 from hounsfield.remote.retriever import Caller, get, storage_classes
 from hounsfield.store.spool import SpoolFile
+
+_log = logging.getLogger("hounsfield.dicom")
 
 GET_SCU = "DicomGetScu"
 _SUCCESSES = (0x0000, 0xB000)
@@ -80,9 +83,8 @@ def _store(
         incoming = Incoming(origin, payload, header, request.context.transfer_syntax)
     try:
         receipt = receive(intake, incoming)
-    except Corrupt:
-        return Response(_CANNOT_UNDERSTAND)
-    except ArchiveError:
-        return Response(_OUT_OF_RESOURCES)
+    except ArchiveError as error:
+        _log.warning("Instance %s of a C-GET was not stored: %s", request.sop_instance_uid, error)
+        return Response(_CANNOT_UNDERSTAND if isinstance(error, Corrupt) else _OUT_OF_RESOURCES)
     arrived[receipt.identifiers.public_id(Level.INSTANCE)] = None
     return Response(Status.SUCCESS)
