@@ -9,6 +9,7 @@ from tests.rest.builders import Builder, Server, ids, slice_file
 
 from hounsfield.deid.uid_map import new_key
 from hounsfield.dicom.levels import Level
+from hounsfield.errors import NotFound
 from hounsfield.jobs.kinds import JobRun
 from hounsfield.jobs.modify import Task, instances_of, run_modification
 from hounsfield.jobs.rewriting import Workshop
@@ -96,7 +97,7 @@ def test_originals_stay_if_a_new_instance_is_gone(server: Server) -> None:
             break
     assert isinstance(results, list)
     server.ask("DELETE", f"/instances/{results[5]}")
-    with pytest.raises(Exception, match="no longer there"):
+    with pytest.raises(NotFound, match="no longer there"):
         for _ in steps:
             pass
     assert len(server.get(f"/studies/{ids()[1]}/instances")) == _COUNT

@@ -308,6 +308,8 @@ def delete_originals(run: JobRun, workshop: Workshop, instances: Sequence[str]) 
 
     Raises
     ------
+    NotFound
+        If somebody deleted a new instance meanwhile; all originals stay.
     CannotStoreInstance
         If not every original has a new instance of its own; all originals stay.
     """
@@ -318,7 +320,7 @@ def delete_originals(run: JobRun, workshop: Workshop, instances: Sequence[str]) 
     with archive.database.read() as tx:
         missing = [result for result in stays if result and find_row(tx, Level.INSTANCE, result) is None]
     if missing:
-        raise CannotStoreInstance(f"The new instance {missing[0]} is no longer there; the originals stay")
+        raise NotFound(f"The new instance {missing[0]} is no longer there; the originals stay")
     if len(stays - {""}) < len(done):
         raise CannotStoreInstance(
             "Several instances have become one, with the same identifiers; the originals stay"
