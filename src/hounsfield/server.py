@@ -32,6 +32,7 @@ from hounsfield.dicom.levels import Level
 from hounsfield.dicom.main_tags import main_tags
 from hounsfield.dicomweb import extension as dicomweb
 from hounsfield.errors import BadRequest, Conflict
+from hounsfield.forwarding.forwarder import Forwarder
 from hounsfield.host import Host
 from hounsfield.http.asgi import Application
 from hounsfield.http.dispatch import Dispatcher
@@ -224,6 +225,7 @@ def _join_network(configuration: Configuration, host: Host) -> Network:
     filters = dicom.OutgoingFilters(host.outgoing_find_filters, host.outgoing_store_filters)
     network = dicom.network(configuration, host.archive, filters)
     transfer = dicom.transfer_options(configuration)
+    _add_forwarding(configuration, host, network)
     for kind in (
         store_scu_kind(network),
         move_scu_kind(network),
@@ -249,6 +251,24 @@ def _join_network(configuration: Configuration, host: Host) -> Network:
     )
     _add_worklist(configuration, host)
     return network
+
+
+def _add_forwarding(configuration: Configuration, host: Host, network: Network) -> None:
+    """Store-and-forward, unless nothing may be written."""
+    if host.intake.options.is_read_only:
+        return
+    forwarder = Forwarder(network, dicom.forwarding_options(configuration, host.engine.options.server))
+
+    @contextmanager
+    def running() -> Iterator[None]:
+        forwarder.start()
+        try:
+            yield
+        finally:
+            forwarder.stop()
+
+    host.runs.append(running)
+    host.interrupts.append(forwarder.interrupt)
 
 
 def _add_worklist(configuration: Configuration, host: Host) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hounsfield.automation import toolbox
 from hounsfield.config.options import OPTIONS
 from hounsfield.config.table.database import POSTGRES_MEMBERS
+from hounsfield.config.table.network import FORWARDING_MEMBERS
 from hounsfield.ingest.receive import Outcome
 
 _ROOT = Path(__file__).parents[2]
@@ -39,7 +40,7 @@ def test_options_that_the_pages_name_exist() -> None:
         if page.name not in _GENERAL
         for word in re.findall(r"`([A-Z][a-z]+(?:[A-Z][A-Za-z0-9]+)+)`", page.read_text(encoding="utf-8"))
     }
-    members = {member.name for member in POSTGRES_MEMBERS}
+    members = {member.name for member in (*POSTGRES_MEMBERS, *FORWARDING_MEMBERS)}
     functions = set(re.findall(r"\w+", toolbox.SOURCE.decode()))
     known = {
         *OPTIONS,
@@ -47,6 +48,8 @@ def test_options_that_the_pages_name_exist() -> None:
         *members,
         *functions,
         "FailedInstancesCount",
+        "HeldFor",
+        "NextAttempt",
         "DicomWeb",
         "IfChanged",
         "HounsfieldStorage",

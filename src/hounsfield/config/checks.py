@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from hounsfield.config.declarations import check_declarations
+from hounsfield.config.forwarding import check_forwarding
 from hounsfield.config.lenient_json import Json
 from hounsfield.config.modalities import check_modalities, check_peers
 from hounsfield.config.option import check
@@ -184,6 +185,7 @@ _CHECKS: tuple[Check, ...] = (
     _check_warnings,
     check_modalities,
     check_worklists,
+    check_forwarding,
     check_peers,
     check_postgres,
     check_dicomweb,

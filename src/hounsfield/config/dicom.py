@@ -8,8 +8,10 @@ from ssl import SSLContext
 from hounsfield.archive import Archive
 from hounsfield.config import records
 from hounsfield.config.configuration import Configuration
+from hounsfield.config.table.network import FORWARDING_MEMBERS
 from hounsfield.dicom.levels import Level
 from hounsfield.errors import BadRequest
+from hounsfield.forwarding.options import ForwardingOptions
 from hounsfield.hooks import OutgoingFindFilter, OutgoingStoreFilter
 from hounsfield.index.sending import StoredInstance
 from hounsfield.ingest.receive import Intake
@@ -141,6 +143,27 @@ def transfer_options(configuration: Configuration) -> TransferOptions:
         max_pushes=number("MaxPushTransactions", usual.max_pushes) or usual.max_pushes,
         retries=number("MaxHttpRetries", usual.retries),
         commit_timeout_seconds=number("PeerCommitTimeout", usual.commit_timeout_seconds),
+    )
+
+
+def forwarding_options(configuration: Configuration, node: str) -> ForwardingOptions:
+    """The options of store-and-forward, in the section `StoreAndForward`; `node` names who shares its index."""
+    section = configuration.mapping("StoreAndForward")
+    numbers = {member.name: member.default for member in FORWARDING_MEMBERS} | dict(section)
+
+    def number(name: str) -> int:
+        value = numbers[name]
+        assert isinstance(value, int), name
+        return value
+
+    return ForwardingOptions(
+        first_delay_seconds=number("FirstDelay"),
+        maximum_delay_seconds=max(number("FirstDelay"), number("MaximumDelay")),
+        maximum_attempts=number("MaximumAttempts"),
+        maximum_age_seconds=number("MaximumAge") * 3600,
+        concurrent=number("ConcurrentDestinations"),
+        is_shared=bool(node),
+        server=node,
     )
 
 

@@ -4,22 +4,19 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from isal import igzip
-
 from hounsfield.errors import ArchiveError, PeerFailure
-from hounsfield.imaging.transcode import transcode
 from hounsfield.index.sending import load_to_send
 from hounsfield.jobs.kinds import JobKind, JobRun
 from hounsfield.jobs.resources import instances_of
 from hounsfield.remote.network import Network
 from hounsfield.remote.peer import show_destination
+from hounsfield.remote.posting import post_instance
 from hounsfield.remote.web_client import WebClient
 from hounsfield.retrieve.read_ahead import read_ahead
 from hounsfield.store.spool import Buffer
 
 PEER_STORE = "OrthancPeerStore"
 _PAGE = 500
-_GZIP_LEVEL = 1
 _MEGABYTE = 1024 * 1024
 
 
@@ -99,15 +96,10 @@ def _describe(run: JobRun, parameters: dict[str, Any], count: int) -> None:
 
 
 def _send(client: WebClient, file: Buffer, parameters: dict[str, Any], run: JobRun) -> None:
-    body: Buffer = file
-    if "Transcode" in parameters:
-        body = transcode(file, parameters["Transcode"])
-    headers = {"Content-Type": "application/dicom"}
-    if parameters["Compress"]:
-        body = igzip.compress(bytes(body), _GZIP_LEVEL)
-        headers["Content-Encoding"] = "gzip"
-    client.request("POST", "instances", body, headers)
-    _add(run, "Size", len(body))
+    size = post_instance(
+        client, file, is_compressed=parameters["Compress"], transfer_syntax_uid=parameters.get("Transcode")
+    )
+    _add(run, "Size", size)
     _tell_size(run)
 
 

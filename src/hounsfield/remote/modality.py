@@ -29,6 +29,7 @@ _OBSOLETE: Final = {
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
 _LARGEST_PORT: Final = 65534
 SYSTEM_DEFAULT: Final = "SystemDefault"
+STORE_AND_FORWARD: Final = "StoreAndForward"
 
 
 class BadDefinition(Corrupt):
@@ -41,7 +42,10 @@ class ImpossibleValue(BadRequest):
 
 @dataclass(frozen=True, slots=True)
 class Modality:
-    """A DICOM server we know, and what it may ask of us. `timeout_seconds` None stands for the global one."""
+    """A DICOM server we know, and what it may ask of us. `timeout_seconds` None stands for the global one.
+
+    What is sent to one that `is_forwarded` goes into its queue.
+    """
 
     name: str
     ae_title: str
@@ -61,6 +65,7 @@ class Modality:
     local_ae_title: str = ""
     timeout_seconds: int | None = None
     retrieve_method: str | None = None
+    is_forwarded: bool = False
 
 
 _SWITCHES: Final = {
@@ -122,6 +127,7 @@ def _modality(name: str, fields: "_Fields") -> Modality:
         local_ae_title=fields.text("LocalAet", ""),
         timeout_seconds=fields.integer("Timeout", 0) or None,
         retrieve_method=None if method == SYSTEM_DEFAULT else method,
+        is_forwarded=fields.boolean(STORE_AND_FORWARD, default=False),
         **switches,
     )
 
@@ -141,7 +147,7 @@ def _manufacturer(name: str, given: str) -> str:
 
 def write_modality(modality: Modality) -> dict[str, object]:
     """The whole configuration of a modality, as `/modalities/{m}/configuration` gives it."""
-    return {
+    written: dict[str, object] = {
         "AET": modality.ae_title,
         "Host": modality.host,
         "Port": modality.port,
@@ -152,6 +158,7 @@ def write_modality(modality: Modality) -> dict[str, object]:
         "Timeout": modality.timeout_seconds or 0,
         "RetrieveMethod": modality.retrieve_method or SYSTEM_DEFAULT,
     }
+    return {**written, STORE_AND_FORWARD: True} if modality.is_forwarded else written
 
 
 @dataclass(frozen=True, slots=True)

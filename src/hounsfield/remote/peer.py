@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from hounsfield.errors import NotFound
-from hounsfield.remote.modality import BadDefinition, check_name
+from hounsfield.remote.modality import STORE_AND_FORWARD, BadDefinition, check_name
 
 _KNOWN = frozenset(
     (
@@ -19,6 +19,7 @@ _KNOWN = frozenset(
         "CertificateKeyPassword",
         "Pkcs11",
         "Timeout",
+        STORE_AND_FORWARD,
     )
 )
 _ARRAY_MEMBERS = ("Url", "Username", "Password")
@@ -30,7 +31,10 @@ class CertificateMissing(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Another server. `url` ends in a slash; `properties` are those of users; a time-out of 0 is the global one."""
+    """Another server. `url` ends in a slash; `properties` are those of users; a time-out of 0 is the global one.
+
+    What is sent to one that `is_forwarded` goes into its queue.
+    """
 
     name: str
     url: str
@@ -43,6 +47,7 @@ class Peer:
     is_pkcs11: bool = False
     timeout_seconds: int = 0
     properties: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    is_forwarded: bool = False
 
     @property
     def is_simple(self) -> bool:
@@ -94,9 +99,10 @@ def read_peer(name: str, value: object) -> Peer:
         text("CertificateFile"),
         text("CertificateKeyFile"),
         text("CertificateKeyPassword"),
-        _boolean(name, value.get("Pkcs11", False)),
+        _boolean(name, "Pkcs11", value),
         _seconds(name, value.get("Timeout", 0)),
         {key: _property(name, key, found) for key, found in value.items() if key not in _KNOWN},
+        _boolean(name, STORE_AND_FORWARD, value),
     )
 
 
@@ -109,9 +115,10 @@ def _headers(name: str, value: object) -> dict[str, str]:
     return dict(value)
 
 
-def _boolean(name: str, value: object) -> bool:
+def _boolean(name: str, key: str, members: Mapping[str, object]) -> bool:
+    value = members.get(key, False)
     if not isinstance(value, bool):
-        raise BadDefinition(f'"Pkcs11" of the peer "{name}" must be true or false')
+        raise BadDefinition(f'"{key}" of the peer "{name}" must be true or false')
     return value
 
 
@@ -146,8 +153,13 @@ def write_peer(peer: Peer) -> object:
         "Pkcs11": peer.is_pkcs11,
         "Timeout": peer.timeout_seconds,
         **peer.properties,
+        **_forwarding(peer),
     }
     return {key: value for key, value in written.items() if value not in ("", {})}
+
+
+def _forwarding(peer: Peer) -> dict[str, object]:
+    return {STORE_AND_FORWARD: True} if peer.is_forwarded else {}
 
 
 def show_peer(peer: Peer) -> dict[str, object]:
@@ -158,6 +170,7 @@ def show_peer(peer: Peer) -> dict[str, object]:
         "Pkcs11": peer.is_pkcs11,
         "Timeout": peer.timeout_seconds,
         **peer.properties,
+        **_forwarding(peer),
     }
     if peer.username:
         shown |= {"Username": peer.username, "Password": None}

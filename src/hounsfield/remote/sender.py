@@ -134,6 +134,10 @@ class Sender:
         if instances and self._requester is None and self._opening is None:
             self._ask(instances)
 
+    def connect(self, instance: StoredInstance, coming: Sequence[StoredInstance] = ()) -> None:
+        """Have an association in which an instance may be sent. Errors as of `send`."""
+        self._open(instance, coming)
+
     def send(
         self,
         instance: StoredInstance,

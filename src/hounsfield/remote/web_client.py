@@ -33,7 +33,11 @@ class WebOptions:
 
 
 class WebFailure(PeerFailure):
-    """A peer cannot be reached, or refuses."""
+    """A peer cannot be reached, which is `status` 0, or refuses with that status."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ class WebClient:
         if self._options.is_verbose:
             _log.info("%s %s%s: %d", method, self._peer.url, path, answer.status)
         if not 200 <= answer.status < 300:
-            raise self._failure(f"answers {answer.status} to {method} /{path}")
+            raise self._failure(f"answers {answer.status} to {method} /{path}", answer.status)
         return answer
 
     def _ask(self, method: str, path: str, body: Buffer, headers: Mapping[str, str]) -> WebAnswer:
@@ -160,8 +164,8 @@ class WebClient:
             raise BadRequest(f'The certificates for the peer "{self._peer.name}" cannot be used') from error
         return context
 
-    def _failure(self, what: str) -> WebFailure:
-        return WebFailure(f'The peer "{self._peer.name}" {what}')
+    def _failure(self, what: str, status: int = 0) -> WebFailure:
+        return WebFailure(f'The peer "{self._peer.name}" {what}', status)
 
 
 def _basic(user: str, password: str) -> str:

@@ -26,6 +26,7 @@ from hounsfield.rest import (
     exports,
     file_export,
     find,
+    forwarding,
     frames,
     hierarchy,
     jobs,
@@ -170,6 +171,7 @@ def extend_to_neighbours(
         *peers.routes(neighbours),
         *commitment.routes(neighbours),
         *transfers.routes(neighbours, transfer),
+        *forwarding.routes(neighbours),
     ]
     host.routes.extend(replace(route, handler=translated(route.handler)) for route in found)
 

@@ -11,6 +11,7 @@ from hounsfield.http.routing import Route
 from hounsfield.index.changes import last_change
 from hounsfield.index.jobs import JobState, count_jobs
 from hounsfield.index.statistics import totals
+from hounsfield.rest import forwarding
 from hounsfield.rest.door import Door
 from hounsfield.rest.switches import boolean_body
 
@@ -90,6 +91,8 @@ def figures(door: Door) -> Iterator[tuple[str, float]]:
 def _of_the_index(door: Door) -> Iterator[tuple[str, float]]:
     with door.archive.database.read() as tx:
         found, jobs, change = totals(tx), count_jobs(tx), last_change(tx)
+        queues = list(forwarding.figures(tx))
+    yield from queues
     yield "orthanc_count_patients", found.patients
     yield "orthanc_count_studies", found.studies
     yield "orthanc_count_series", found.series

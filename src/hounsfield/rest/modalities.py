@@ -10,6 +10,7 @@ from hounsfield.dicom.main_tags import DEFAULTS
 from hounsfield.dicom.tags import SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, Tag, format_tag
 from hounsfield.dicom.uids import new_uid
 from hounsfield.errors import BadRequest
+from hounsfield.forwarding.destinations import Destination
 from hounsfield.http.errors import BadFileFormat, NoAnswer
 from hounsfield.http.messages import EMPTY_OBJECT, EMPTY_TEXT, Request, Response, answer_json, body_view
 from hounsfield.http.routing import Route
@@ -34,6 +35,7 @@ from hounsfield.remote.modality import Modality, read_modality, write_modality
 from hounsfield.remote.sender import Sender
 from hounsfield.rest.find import parse_level
 from hounsfield.rest.formats import TagFormat, format_of_body
+from hounsfield.rest.forwarding import answer_queued, check_queueable, is_to_be_queued
 from hounsfield.rest.job_options import answer_job, boolean_field
 from hounsfield.rest.neighbours import (
     Neighbours,
@@ -164,13 +166,19 @@ def _echo(neighbours: Neighbours, modality: Modality, body: dict[str, Any]) -> R
 
 
 def post_store(neighbours: Neighbours, request: Request) -> Response:
-    """Send resources by C-STORE."""
+    """Send resources by C-STORE, at once or, with `StoreAndForward`, through the queue of the modality."""
     known = _modality(neighbours, request)
     public_ids, body = resources_of(request)
     modality = override(
         known, ae_title=text_field(body, "CalledAet"), host=text_field(body, "Host"), port=_port(body)
     )
     ae_title = local_ae_title(modality, neighbours.network.options, text_field(body, "LocalAet"))
+    destination = Destination(known)
+    if is_to_be_queued(body, destination):
+        check_queueable(body, "CalledAet", "Host", "Port", "MoveOriginatorAet", "StorageCommitment")
+        resources = named_resources(neighbours, public_ids, known.name)
+        later: dict[str, object] = {"LocalAet": ae_title, "Timeout": timeout_field(body)}
+        return answer_queued(neighbours, destination, resources, later)
     resources = named_resources(neighbours, public_ids, known.name)
     commitment_uid = None
     if boolean_field(body, "StorageCommitment", False):

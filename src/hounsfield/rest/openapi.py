@@ -25,7 +25,7 @@ from hounsfield.rest.door import API_VERSION, ORTHANC_VERSION
 _WORDS_BY_TYPE: Sequence[tuple[dict[str, object], str]] = (
     ({"type": "boolean"}, "expand numeric compress rescale smooth whole Asynchronous CaseSensitive Extended Expand"
      " Force Full KeepLabels KeepPrivateTags KeepSource Metadata Permissive RemovePrivateTags Short Simplify"
-     " StorageCommitment Synchronous Utf8"),
+     " StorageCommitment StoreAndForward Synchronous Utf8"),
     ({"type": "integer", "minimum": 0}, "limit since to height width"),
     ({"type": "integer", "minimum": 1, "maximum": 100}, "quality lossy-quality"),
     ({"type": "integer"}, "Limit LossyQuality Priority Since Timeout"),

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from hounsfield.forwarding.destinations import Destination
 from hounsfield.http.errors import BadFileFormat, NoAnswer, ParameterOutOfRange, UnknownResource
 from hounsfield.http.messages import (
     EMPTY_TEXT,
@@ -21,6 +22,7 @@ from hounsfield.jobs.peer_store import PEER_STORE, peer_store_parameters
 from hounsfield.remote.directory import UnknownName
 from hounsfield.remote.peer import Peer, read_peer, show_peer
 from hounsfield.remote.web_client import WebClient
+from hounsfield.rest.forwarding import answer_queued, is_to_be_queued
 from hounsfield.rest.job_options import answer_job, boolean_field
 from hounsfield.rest.neighbours import Neighbours, named_resources, resources_of, text_field
 
@@ -96,16 +98,21 @@ def get_peer_system(neighbours: Neighbours, request: Request) -> Response:
 
 
 def post_peer_store(neighbours: Neighbours, request: Request) -> Response:
-    """Send resources to a peer."""
+    """Send resources to a peer, at once or, with `StoreAndForward`, through its queue."""
     peer = _peer(neighbours, request)
     public_ids, body = resources_of(request)
     transfer_syntax_uid = text_field(body, "Transcode")
     if transfer_syntax_uid is not None and not can_encode(transfer_syntax_uid):
         raise ParameterOutOfRange(f"Cannot transcode to {transfer_syntax_uid}")
     is_compressed = boolean_field(body, "Compress", False)
+    resources = named_resources(neighbours, public_ids, peer.name)
+    destination = Destination(peer)
+    if is_to_be_queued(body, destination):
+        later: dict[str, object] = {"Compress": is_compressed, "Transcode": transfer_syntax_uid}
+        return answer_queued(neighbours, destination, resources, later)
     parameters = peer_store_parameters(
         peer.name,
-        named_resources(neighbours, public_ids, peer.name),
+        resources,
         is_compressed=is_compressed,
         transfer_syntax_uid=transfer_syntax_uid,
     )

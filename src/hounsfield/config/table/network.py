@@ -2,6 +2,16 @@
 
 from hounsfield.config.option import Effect, Kind, Option, Section
 
+FORWARDING_MEMBERS: tuple[Option, ...] = (
+    Option("FirstDelay", Kind.COUNT, 5, "seconds to wait after the first failure", minimum=1),
+    Option("MaximumDelay", Kind.COUNT, 600, "seconds that the wait, which doubles, may reach", minimum=1),
+    Option("MaximumAttempts", Kind.COUNT, 20, "refusals of an instance until it has failed; 0 for no limit"),
+    Option(
+        "MaximumAge", Kind.COUNT, 0, "hours that an instance may wait until it has failed; 0 for no limit"
+    ),
+    Option("ConcurrentDestinations", Kind.COUNT, 16, "destinations served at a time", minimum=1),
+)
+
 MODALITIES = Section(
     "Modalities, as DICOM client",
     (
@@ -76,6 +86,15 @@ PEERS = Section(
             Kind.BOOLEAN,
             False,
             "Keep the peers in the index, where the REST API changes them.",
+        ),
+        Option(
+            "StoreAndForward",
+            Kind.OBJECT,
+            {},
+            "Queues of what is sent to modalities and peers that ask for it, see [routing.md](routing.md): "
+            + "; ".join(f"`{each.name}` ({each.default}): {each.meaning}" for each in FORWARDING_MEMBERS)
+            + ". What has failed is kept until it is tried again or purged.",
+            ours=True,
         ),
         Option(
             "HttpProxy",
