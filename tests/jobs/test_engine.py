@@ -10,7 +10,7 @@ from tests.jobs.builders import ONE, Bench, ended, is_in, state, until
 from hounsfield.errors import BadRequest, Cancelled, NotFound
 from hounsfield.events import JobFailed, JobSubmitted, JobSucceeded
 from hounsfield.index.jobs import JobRow, JobState
-from hounsfield.jobs.engine import NotResubmittable
+from hounsfield.jobs.control import NotResubmittable
 from hounsfield.jobs.kinds import JobKind, JobRun
 from hounsfield.jobs.ledger import EngineOptions, Ledger
 

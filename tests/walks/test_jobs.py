@@ -1,18 +1,20 @@
 """Jobs on a real server: killed, stopped, started without them."""
 
 import json
+import socket
 import subprocess
 import sys
 import time
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests import instances
-from tests.servers import RunningServer, start
+from tests.servers import RunningServer, running, start
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -150,3 +152,47 @@ def test_who_waits_when_the_server_stops_is_told(tmp_path: Path) -> None:
         pass
     finally:
         connection.close()
+
+
+def test_jobs_can_be_cancelled_though_all_threads_wait_for_them(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        options = {
+            "ConcurrentJobs": 1,
+            "HttpThreadsCount": 2,
+            "DicomModalities": {"silent": ["SILENT", "127.0.0.1", silent.getsockname()[1]]},
+            "DicomScuTimeout": 60,
+        }
+        with running(tmp_path, options) as server, ThreadPoolExecutor(2) as clients:
+            fill(server, 1)
+            instance = server.json("/instances")[0]
+            blocking = server.json(
+                "/modalities/silent/store", {"Resources": [instance], "Asynchronous": True}
+            )
+            until(lambda: bool(server.json(f"/jobs/{blocking['ID']}")["State"] == "Running"))
+            study = server.json("/studies")[0]
+            waiting = [
+                clients.submit(server.request, "POST", f"/studies/{study}/modify", b"{}") for _ in range(2)
+            ]
+            until(lambda: len(server.json("/jobs")) == 3)
+            for job in jobs(server):
+                if job["State"] == "Pending":
+                    assert server.request("POST", f"/jobs/{job['ID']}/cancel") == (200, b"{}")
+            assert [each.result(20)[0] for each in waiting] == [500, 500]
+
+
+def test_a_filter_that_a_job_asks_may_wait_for_another_job(tmp_path: Path) -> None:
+    script = tmp_path / "filter.lua"
+    script.write_text(
+        "function ReceivedInstanceFilter(dicom, origin)\n"
+        "  if dicom['StudyDescription'] == 'x' then\n"
+        '    RestApiPost(\'/tools/bulk-modify\', \'{"Resources": [], "Level": "Study"}\')\n'
+        "  end\n"
+        "  return true\n"
+        "end\n"
+    )
+    with running(tmp_path, {"ConcurrentJobs": 1, "LuaScripts": [str(script)]}) as server:
+        fill(server, 1)
+        study = server.json("/studies")[0]
+        answer = server.json(f"/studies/{study}/modify", {"Replace": {"StudyDescription": "x"}})
+        assert answer["FailedInstancesCount"] == 0
+        assert len(server.json("/jobs")) == 2

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any, Generic, TypeVar
 
 from lupa.lua53 import LuaRuntime
@@ -42,6 +43,7 @@ class _Request(Generic[T]):
 
     def __init__(self, work: Callable[[], T], nested_after_seconds: float) -> None:
         self.work = work
+        self.context = copy_context()
         self.nested_from = time.monotonic() + nested_after_seconds
         """When it may be run inside of what is running."""
         self.answer: Future[T] = Future()
@@ -49,7 +51,7 @@ class _Request(Generic[T]):
     def run(self) -> None:
         """Do it, on the thread that holds the interpreter."""
         try:
-            self.answer.set_result(self.work())
+            self.answer.set_result(self.context.run(self.work))
         except BaseException as error:  # noqa: BLE001 - handed on to the thread that asked.
             self.answer.set_exception(error)
 
@@ -162,7 +164,7 @@ class Interpreter:
             raise Cancelled("The server stops")
         self._nesting += 1
         try:
-            answer = self._helpers.submit(self._for_script, work)
+            answer = self._helpers.submit(copy_context().run, self._for_script, work)
             answer.add_done_callback(self._notify)
             self._serve_until(answer)
             return answer.result()

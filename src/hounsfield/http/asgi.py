@@ -61,6 +61,7 @@ _CLOSE: Header = (b"connection", b"close")
 # A refused body up to here is read and dropped, which lets the client see the answer: some send all of it before they
 # are asked for a password.
 _DRAINED_BYTES = 4 << 30
+_URGENT_THREADS = 2
 
 
 class Application:
@@ -84,13 +85,14 @@ class Application:
         self._brief = self._pool
         if options.brief_threads:
             self._brief = ThreadPoolExecutor(options.brief_threads, thread_name_prefix="HTTP-BRIEF")
+        self._urgent: Executor = ThreadPoolExecutor(_URGENT_THREADS, thread_name_prefix="HTTP-URGENT")
         # What is to be released is not forgotten at the end, as what is still to be answered is.
         self._releases: Executor = ThreadPoolExecutor(2, thread_name_prefix="HTTP-RELEASE")
         self.standing_headers = _standing_headers(options)
 
     def close(self) -> None:
         """Let the worker threads go, once nobody calls the application any more."""
-        for pool in (self._pool, self._brief):
+        for pool in (self._pool, self._brief, self._urgent):
             pool.shutdown(wait=True, cancel_futures=True)
         self._releases.shutdown(wait=True)
 
@@ -114,7 +116,7 @@ class Application:
                 response = self._answer(request, found)
             else:
                 loop = asyncio.get_running_loop()
-                response = await loop.run_in_executor(self._pool, self._answer, request, found)
+                response = await loop.run_in_executor(self._pool_for(found), self._answer, request, found)
             if isinstance(response.body, bytes):
                 await self._send_small(send, request, response)
             else:
@@ -167,8 +169,12 @@ class Application:
 
     def run(self, request: Request, found: Found, done: Callable[[Future[Response]], None]) -> None:
         """Answer in a worker thread, and call `done` there."""
-        pool = self._brief if found.is_brief else self._pool
-        pool.submit(self._answer, request, found).add_done_callback(done)
+        self._pool_for(found).submit(self._answer, request, found).add_done_callback(done)
+
+    def _pool_for(self, found: Found) -> Executor:
+        if found.is_urgent:
+            return self._urgent
+        return self._brief if found.is_brief else self._pool
 
     def sending(self, request: Request, response: Response) -> Asgi:
         """An application that answers `response`, whatever it is asked."""

@@ -28,6 +28,7 @@ class Route:
     it is then run on the event loop instead of a worker thread. `at_hand` gives the same answer as the handler, to
     such a GET, if it happens to be in memory, and raises an `ArchiveError` otherwise. `is_brief` claims that, with a
     body held in memory, the handler is short and does not wait: many of them at once only get in each other's way.
+    `is_urgent` claims the same of one that may end what others wait for: it is run though all worker threads wait.
     `at_once` gives the same answer as the handler to any request, with arguments or with a body held in memory, if that
     takes no longer than a glance at the index, and raises an `ArchiveError` otherwise.
     `open_body` gives what takes a body while it arrives, or the answer that refuses it; `handler` is then for callers
@@ -42,6 +43,7 @@ class Route:
     is_brief: bool = False
     at_once: Handler | None = None
     open_body: OpenBody | None = None
+    is_urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Found:
     is_brief: bool = False
     at_once: Handler | None = None
     open_body: OpenBody | None = None
+    is_urgent: bool = False
 
 
 @dataclass(slots=True)
@@ -168,6 +171,7 @@ def _found(route: Route, values: Mapping[str, str]) -> Found:
         route.is_brief,
         route.at_once,
         route.open_body,
+        route.is_urgent,
     )
 
 

@@ -26,7 +26,10 @@ class Wish(Enum):
 
 @dataclass(slots=True)
 class Active:
-    """A job that runs. `row` is how it was when it started, and `wish` is obeyed at the next yield."""
+    """A job that runs. `row` is how it was when it started, and `wish` is obeyed at the next yield.
+
+    One that `is_lost` was taken over by another run: how it stops is not to be told.
+    """
 
     row: JobRow
     run: JobRun
@@ -36,6 +39,7 @@ class Active:
     saved: float = 0.0
     save_interval: float = _SAVE_SECONDS
     is_stream: bool = False
+    is_lost: bool = False
 
     def begin(self) -> None:
         """Start measuring."""

@@ -64,11 +64,15 @@ CANNOT_WRITE = Failure(14, "Cannot write to file")
 
 def failure_of(error: BaseException, payload: object = None) -> Failure:
     """The failure that an error makes."""
-    packed = None if payload is None else orjson.dumps(payload).decode()
+    packed = None
+    with suppress(TypeError):  # It is no JSON.
+        packed = None if payload is None else orjson.dumps(payload).decode()
     if not isinstance(error, ArchiveError):
         return Failure(INTERNAL.code, INTERNAL.text, "", packed)
     status = status_of(error)
-    return Failure(status.code, status.text, str(error), packed)
+    # What a client or a file brought, and no database takes as text.
+    details = str(error).encode(errors="replace").decode().replace("\0", " ")
+    return Failure(status.code, status.text, details, packed)
 
 
 class Ledger:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 
 from hounsfield.archive import Archive
@@ -264,7 +265,8 @@ def rewrite_all(
     try:
         while len(tally.results) < len(instances):
             while following < len(instances) and len(waiting) < 2 * workshop.threads:
-                waiting.append(pool.submit(one, instances[following]))
+                # In this context: what filters ask for is asked by this job.
+                waiting.append(pool.submit(copy_context().run, one, instances[following]))
                 following += 1
             done = [_result(waiting.popleft(), run)]
             while waiting and waiting[0].done():

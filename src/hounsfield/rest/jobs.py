@@ -21,7 +21,8 @@ from hounsfield.http.messages import (
 from hounsfield.http.ranges import content_range, parse_range
 from hounsfield.http.routing import Route
 from hounsfield.index.jobs import JobRow, JobState
-from hounsfield.jobs.engine import Engine, NotResubmittable
+from hounsfield.jobs.control import NotResubmittable
+from hounsfield.jobs.engine import Engine
 from hounsfield.rest.door import Door
 
 _OPERATIONS: dict[str, Callable[[Engine, str], bool]] = {
@@ -33,12 +34,18 @@ _OPERATIONS: dict[str, Callable[[Engine, str], bool]] = {
 
 
 def routes(door: Door) -> list[Route]:
-    """The routes of jobs."""
+    """The routes of jobs.
+
+    Requests that wait for jobs may take all threads: what lets them go on is urgent.
+    """
     return [
-        Route("GET", "/jobs", partial(list_jobs, door), is_inline=True),
-        Route("GET", "/jobs/{id}", partial(get_job, door), is_inline=True),
+        Route("GET", "/jobs", partial(list_jobs, door), is_inline=True, is_urgent=True),
+        Route("GET", "/jobs/{id}", partial(get_job, door), is_inline=True, is_urgent=True),
         Route("DELETE", "/jobs/{id}", partial(delete_job, door)),
-        *(Route("POST", f"/jobs/{{id}}/{name}", partial(change_job, door, name)) for name in _OPERATIONS),
+        *(
+            Route("POST", f"/jobs/{{id}}/{name}", partial(change_job, door, name), is_urgent=True)
+            for name in _OPERATIONS
+        ),
         Route("GET", "/jobs/{id}/{key}", partial(get_output, door)),
         Route("DELETE", "/jobs/{id}/{key}", partial(delete_output, door)),
     ]

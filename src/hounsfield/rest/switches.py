@@ -39,7 +39,7 @@ def routes(door: Door) -> list[Route]:
         Route("PUT", "/tools/unknown-sop-class-accepted", partial(set_unknown_sop_class, door)),
         Route("POST", "/tools/invalidate-tags", partial(invalidate_tags, door)),
         Route("POST", "/tools/reset", partial(reset, door)),
-        Route("POST", "/tools/shutdown", partial(shut_down, door)),
+        Route("POST", "/tools/shutdown", partial(shut_down, door), is_urgent=True),
         *_log_routes("/tools/log-level", None),
     ]
     for category in CATEGORIES:
