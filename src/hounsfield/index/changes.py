@@ -86,6 +86,8 @@ def list_changes(
     if types:
         where.append(f"type IN ({', '.join('?' * len(types))})")
         parameters += [int(wanted) for wanted in types]
+        if ChangeType.NEW_INSTANCE not in types:  # Said so that the index of all others is used.
+            where.append(f"type <> {int(ChangeType.NEW_INSTANCE)}")
     is_backward = to >= 0 and since == 0
     rows = tx.rows(
         f"SELECT seq, type, level, public_id, date FROM changes WHERE {' AND '.join(where)}"

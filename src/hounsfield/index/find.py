@@ -37,6 +37,7 @@ from hounsfield.index.headers import (
 )
 from hounsfield.index.keys import to_public_id
 from hounsfield.index.matching import checker, predicate
+from hounsfield.index.metadata import MetadataType
 from hounsfield.index.metadata_columns import metadata_sql
 from hounsfield.index.paging import MOST_AT_ONCE, marks, padded
 from hounsfield.index.pending import TABLES
@@ -157,20 +158,20 @@ def _candidates(tx: Transaction, query: Query, plan: Plan) -> Iterator[_Candidat
         order.append("studies.study_date DESC")
     columns = [f"{table}.id", f"{table}.public_id", *plan.columns]
     sql = f"SELECT {', '.join(columns)} FROM {joined(plan)}{_where(plan)}"
-    is_sorted = bool(order) or not plan.where
-    if is_sorted:
-        sql += f" ORDER BY {', '.join([*order, f'{table}.public_id'])}"
     is_last = not plan.below and not plan.on_headers
     since = query.since if is_last else 0
-    if is_sorted and is_last and not plan.checks:
-        sql += f" LIMIT {query.limit or _UNBOUNDED} OFFSET {since}"
-        since = 0
-    rows = tx.stream(sql, *plan.parameters)
-    passing = (row for row in rows if _passes(row, plan)) if plan.checks else iter(rows)
-    if is_sorted:
+    if order or not plan.checks or not plan.where:
+        # Unless everything is wanted, nobody shall walk along all public ids until enough of them satisfy the rest.
+        key = f"COALESCE({table}.public_id, {table}.public_id)" if plan.where else f"{table}.public_id"
+        sql += f" ORDER BY {', '.join([*order, key])}"
+        if is_last and not plan.checks:
+            sql += f" LIMIT {query.limit or _UNBOUNDED} OFFSET {since}"
+            since = 0
+        rows = tx.stream(sql, *plan.parameters)
+        passing = (row for row in rows if _passes(row, plan)) if plan.checks else iter(rows)
         return (_Candidate(row[0], bytes(row[1])) for row in islice(passing, since, None))
     # Sorting keys here costs less than sorting wide rows there.
-    keys = ((bytes(row[1]), row[0]) for row in passing)
+    keys = ((bytes(row[1]), row[0]) for row in tx.stream(sql, *plan.parameters) if _passes(row, plan))
     is_cut = query.limit and is_last
     chosen = heapq.nsmallest(query.since + query.limit, keys) if is_cut else sorted(keys)
     return (_Candidate(row, key) for key, row in chosen[since:])
@@ -279,6 +280,9 @@ def _may_hold(packed: bytes, needles: Sequence[tuple[bytes, ...]]) -> bool:
 
 def _order(tx: Transaction, order: Order, level: Level, plan: Plan) -> str:
     """The SQL of one key of an order; what lacks the value comes last in both directions."""
+    direction = "DESC" if order.is_descending else "ASC"
+    if order.kind is OrderKind.METADATA and order.key == MetadataType.LAST_UPDATE and level < Level.INSTANCE:
+        return f"{metadata_sql(level, order.key)} {direction}"
     if order.kind in (OrderKind.METADATA, OrderKind.METADATA_AS_INT, OrderKind.METADATA_AS_FLOAT):
         expression = metadata_sql(level, order.key)
     else:
@@ -292,11 +296,14 @@ def _order(tx: Transaction, order: Order, level: Level, plan: Plan) -> str:
             on = Level.STUDY if known[1] in ON_STUDY and level > Level.PATIENT else home
             column = f"{plan.use(on)}.{known[1]}"
             expression = f"CASE WHEN {column} <> '' THEN {column} ELSE {expression} END"
+            if order.kind is OrderKind.TAG and order.is_descending:
+                # The empty ones are last anyway: an index of the column gives the others in their order.
+                return f"{column} DESC, {expression} IS NULL, {expression} DESC"
     if order.kind in (OrderKind.TAG_AS_INT, OrderKind.METADATA_AS_INT):
         expression = tx.number(expression, is_integer=True)
     if order.kind in (OrderKind.TAG_AS_FLOAT, OrderKind.METADATA_AS_FLOAT):
         expression = tx.number(expression, is_integer=False)
-    return f"{expression} IS NULL, {expression} {'DESC' if order.is_descending else 'ASC'}"
+    return f"{expression} IS NULL, {expression} {direction}"
 
 
 def lookup(tx: Transaction, value: str) -> list[tuple[Level, PublicId]]:

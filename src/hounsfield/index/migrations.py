@@ -6,7 +6,7 @@ from importlib.resources import files
 from hounsfield.errors import Conflict
 from hounsfield.index.database import Transaction
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 
 def statements(number: int, in_dialect: Callable[[str], str]) -> list[str]:
