@@ -9,6 +9,7 @@ import imagecodecs
 import numpy as np
 import orjson
 from rle.utils import encode_array
+from tests.imaging.clips import clip
 
 from hounsfield.dicom.part10 import read_head, wrap_header
 from hounsfield.errors import ArchiveError
@@ -26,6 +27,7 @@ from hounsfield.imaging.presentation_state import present_state, read_state
 from hounsfield.imaging.recode import recoded_of_header
 from hounsfield.imaging.tables import read_palette
 from hounsfield.imaging.transcode import transcode
+from hounsfield.imaging.video import container, has_constant_rate
 from hounsfield.imaging.wire import decoded_of_header
 
 _LIMITS = Limits(frame_bytes=1 << 22, fragments=1 << 12, image_pixels=1 << 20)
@@ -197,12 +199,23 @@ def private_pixels(data: bytes) -> None:
 
 
 def headers(data: bytes) -> None:
-    """The headers of all bit streams."""
-    for read in (bitstream.read_jpeg, bitstream.read_jpeg_2000, bitstream.read_jpeg_xl):
+    """The headers of all bit streams, and the boxes of MP4 files."""
+    readers = (
+        bitstream.read_jpeg,
+        bitstream.read_jpeg_2000,
+        bitstream.read_jpeg_xl,
+        has_constant_rate,
+        _container,
+    )
+    for read in readers:
         try:
             read(data)
         except ArchiveError:
             continue
+
+
+def _container(data: bytes) -> None:
+    container(data, "1.2.840.10008.1.2.4.102")
 
 
 def _decoder(name: str, data: bytes) -> None:
@@ -331,7 +344,7 @@ SEEDS: dict[str, list[bytes]] = {
         _items(_OFFSETS, b"abcd", b"efgh", b"ijkl"),
     ],
     "imaging_private": [b"\x5a\x01\x02\xa5\xff\x00" * 2, b"\xa5\x05\x01" + bytes(250)],
-    "imaging_headers": [stream for streams in _STREAMS.values() for stream in streams],
+    "imaging_headers": [*(stream for streams in _STREAMS.values() for stream in streams), clip("avc.mp4")],
     **{f"imaging_{name}": streams for name, streams in _STREAMS.items()},
 }
 SEEDS["imaging_transcode"] = SEEDS["imaging_file"]

@@ -322,7 +322,7 @@ def test_the_limit_on_a_frame_is_kept(grey: Grey, make: Make) -> None:
 
 def test_an_unknown_syntax_is_unsupported(grey: Grey, make: Make, load: Load) -> None:
     with pytest.raises(errors.Unsupported):
-        load(make([b"1234"], like=grey, syntax="1.2.840.10008.1.2.4.100"))
+        load(make([b"1234"], like=grey, syntax="1.2.840.10008.1.2.4.94"))
 
 
 def _corpus() -> list[Path]:

@@ -45,10 +45,6 @@ def encoded_here(make: Make, grey: Grey, uid: str) -> EncodedFrame:
         isolation._switch.pool = pool
 
 
-def workers_of(pool: WorkerPool) -> list[int]:
-    return [worker._process.pid for worker in pool._free]
-
-
 @pytest.mark.parametrize("uid", [uid for uid in ENCODERS if not is_lossy(uid)])
 def test_a_worker_decodes_as_we_do(pool: WorkerPool, make: Make, grey: Grey, uid: str) -> None:
     np.testing.assert_array_equal(decode(encoded(make, grey, uid)).array[..., 0], grey)
@@ -65,7 +61,7 @@ def test_no_process_starts_for_what_our_own_code_reads(pool: WorkerPool, make: M
     for uid in ("1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.8.1"):
         frame = encoded_here(make, grey, uid)
         np.testing.assert_array_equal(decode(frame).array[..., 0], grey)
-    assert workers_of(pool) == []
+    assert pool.process_ids() == []
 
 
 def test_a_frame_that_ends_its_worker_costs_that_frame(pool: WorkerPool, make: Make, grey: Grey) -> None:
@@ -78,7 +74,7 @@ def test_a_frame_that_ends_its_worker_costs_that_frame(pool: WorkerPool, make: M
 def test_a_worker_that_dies_by_itself_costs_nothing(pool: WorkerPool, make: Make, grey: Grey) -> None:
     frame = encoded(make, grey)
     decode(frame)
-    victims = workers_of(pool)
+    victims = pool.process_ids()
     for victim in victims:
         os.kill(victim, signal.SIGSTOP)
     with ThreadPoolExecutor(1) as threads:
@@ -94,7 +90,7 @@ def test_a_worker_that_never_ends_is_ended(make: Make, grey: Grey) -> None:
         large = np.random.default_rng(1).integers(0, 65536, (4000, 4000)).astype(np.uint16)
         with pytest.raises(errors.TimedOut):
             transcode(make(large), JPEG_2000)
-        assert workers_of(pool) == []
+        assert pool.process_ids() == []
         np.testing.assert_array_equal(decode(encoded(make, grey)).array[..., 0], grey)
 
 
@@ -103,7 +99,7 @@ def test_more_threads_than_workers_take_turns(pool: WorkerPool, make: Make, grey
     with ThreadPoolExecutor(8) as threads:
         for found in threads.map(lambda _: decode(frame), range(40)):
             np.testing.assert_array_equal(found.array[..., 0], grey)
-    assert 1 <= len(workers_of(pool)) <= 2
+    assert 1 <= len(pool.process_ids()) <= 2
 
 
 def test_what_is_corrupt_is_corrupt_there_too(pool: WorkerPool, make: Make, grey: Grey) -> None:
@@ -111,7 +107,7 @@ def test_what_is_corrupt_is_corrupt_there_too(pool: WorkerPool, make: Make, grey
     broken = EncodedFrame(bytes(frame.data)[:200], frame.transfer_syntax_uid, frame.description, 1)
     with pytest.raises(errors.Corrupt):
         decode(broken)
-    assert len(workers_of(pool)) == 1
+    assert len(pool.process_ids()) == 1
     np.testing.assert_array_equal(decode(frame).array[..., 0], grey)
 
 
@@ -121,7 +117,7 @@ def test_nothing_is_left_when_the_block_ends(make: Make, grey: Grey) -> None:
         decode(encoded(make, grey))
         files = [worker._name for worker in pool._free]
         assert os.name == "nt" or not any(Path(name).exists() for name in files)
-        pids = workers_of(pool)
+        pids = pool.process_ids()
     assert isolation.current() is None
     assert not any(Path(name).exists() for name in files)
     assert threading.active_count() == before

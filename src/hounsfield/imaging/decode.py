@@ -4,20 +4,25 @@
 costs one request.
 """
 
-from dataclasses import dataclass
+import contextlib
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hounsfield import errors
-from hounsfield.imaging import codecs, colour, isolation
+from hounsfield.dicom.uids import transfer_syntax
+from hounsfield.imaging import codecs, colour, isolation, video
 from hounsfield.imaging.codecs import Decoded
 from hounsfield.imaging.description import RGB, YBR_FULL, YBR_FULL_422, YBR_PARTIAL_422, PixelDescription
 from hounsfield.imaging.elscint import decode_private
 from hounsfield.imaging.frames import EncodedFrame
 from hounsfield.imaging.limits import DEFAULT_LIMITS, Limits
 from hounsfield.imaging.wire import decoded_of_header, header_of_frame
+
+_BEGINNING = 16 << 20
+"""Bytes of a video, much more than the first frame of any takes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,16 +58,35 @@ def decode(frame: EncodedFrame, limits: Limits = DEFAULT_LIMITS) -> Pixels:
 def _decode_safely(frame: EncodedFrame, limits: Limits) -> Decoded:
     """Decode in a process of its own, if there are such and a library has to read the bit stream."""
     pool = isolation.current()
+    if transfer_syntax(frame.transfer_syntax_uid).is_video:
+        return _video_frame(frame, limits)
     codec = codecs.CODECS.get(frame.transfer_syntax_uid)
     if pool is None or codec is None or not codec.is_foreign or frame.private_compression:
         return decode_samples(frame, limits)
     if frame.description.decoded_bytes > limits.frame_bytes:
         raise errors.Corrupt(f"a frame of {frame.description.decoded_bytes} bytes is over the limit")
-    decoded = decoded_of_header(*pool.ask({"task": "decode", **header_of_frame(frame)}, frame.data))
+    return _asked(pool, "decode", frame)
+
+
+def _asked(pool: isolation.WorkerPool, task: str, frame: EncodedFrame) -> Decoded:
+    decoded = decoded_of_header(*pool.ask({"task": task, **header_of_frame(frame)}, frame.data))
     expected = (frame.description.rows, frame.description.columns, frame.description.samples)
     if decoded.array.shape != expected:
         raise isolation.WorkerFailure("the decoder gave an image of another size")
     return decoded
+
+
+def _video_frame(frame: EncodedFrame, limits: Limits) -> Decoded:
+    """A frame of a video. The first one is looked for in its beginning, which may be all that has to be read of it."""
+    if frame.description.decoded_bytes > limits.frame_bytes:
+        raise errors.Corrupt(f"a frame of {frame.description.decoded_bytes} bytes is over the limit")
+    if frame.number == 1 and len(frame.data) > _BEGINNING:
+        with contextlib.suppress(errors.Corrupt):
+            return _video_frame(replace(frame, data=frame.data[:_BEGINNING]), limits)
+    if len(frame.data) > limits.video_bytes:
+        raise errors.Unsupported(f"a video of {len(frame.data)} bytes is over the limit")
+    pool = isolation.current()
+    return decode_samples(frame, limits) if pool is None else _asked(pool, "decode_video", frame)
 
 
 def decode_samples(frame: EncodedFrame, limits: Limits = DEFAULT_LIMITS) -> Decoded:
@@ -76,6 +100,9 @@ def decode_samples(frame: EncodedFrame, limits: Limits = DEFAULT_LIMITS) -> Deco
     codec = codecs.CODECS.get(frame.transfer_syntax_uid)
     if frame.private_compression:
         return decode_private(bytes(frame.data), description)
+    if transfer_syntax(frame.transfer_syntax_uid).is_video:
+        array = video.decode_video(frame.data, description, frame.transfer_syntax_uid, frame.number)
+        return Decoded(array, video.decoded_photometric(description), description.bits_stored)
     if codec is not None:
         return codec.decode(bytes(frame.data), description)
     return _native(frame)

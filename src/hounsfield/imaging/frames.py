@@ -11,6 +11,7 @@ import numpy as np
 from hounsfield import errors
 from hounsfield.dicom.part10 import Head, read_whole
 from hounsfield.dicom.scan import Buffer
+from hounsfield.dicom.uids import transfer_syntax
 from hounsfield.imaging import codecs
 from hounsfield.imaging.description import PixelDescription, describe, frame_count
 from hounsfield.imaging.elscint import COMPRESSION, find_private_pixels
@@ -36,7 +37,10 @@ class EncodedFrame:
     """One frame as it is stored: a bit stream, or native samples."""
 
     data: bytes | memoryview
-    """Native samples may be a view of the file; an encapsulated frame's fragments are joined."""
+    """Native samples may be a view of the file; an encapsulated frame's fragments are joined.
+
+    Of a video all of it, whatever frame.
+    """
 
     transfer_syntax_uid: str
     description: PixelDescription
@@ -213,15 +217,20 @@ def _encapsulated(
     place: _Place, head: Head, description: PixelDescription, number: int, limits: Limits
 ) -> EncodedFrame:
     codec = codecs.CODECS.get(head.transfer_syntax_uid)
+    is_video = transfer_syntax(head.transfer_syntax_uid).is_video
     encapsulated = Encapsulated(
         data=place.data,
         start=place.start,
-        frames=description.number_of_frames,
+        frames=1 if is_video else description.number_of_frames,
         begins_frame=codec.begins_frame if codec else None,
         extended_offsets=head.dataset.raw(_EXTENDED_OFFSETS),
     )
-    spans = locate_frame(encapsulated, number, limits)
-    return EncodedFrame(_joined(place.data, spans), head.transfer_syntax_uid, description, number)
+    spans = locate_frame(encapsulated, 1 if is_video else number, limits)
+    if is_video and len(spans) == 1:  # It may be long.
+        stream: bytes | memoryview = place.data[slice(*spans[0])]
+    else:
+        stream = _joined(place.data, spans)
+    return EncodedFrame(stream, head.transfer_syntax_uid, description, number)
 
 
 def _joined(data: memoryview, spans: list[Span]) -> bytes:

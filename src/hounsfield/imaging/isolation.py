@@ -10,6 +10,7 @@ could cut it short, and end whoever reads a mapping.
 
 import contextlib
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from hounsfield import errors
 LENGTH = struct.Struct("<I")
 _MEMORY_FOLDER = Path("/dev/shm")
 _LONGEST_ANSWER = 1 << 20
+_ENDING_SECONDS = 2
 _RAISED = {"Corrupt": errors.Corrupt, "Unsupported": errors.Unsupported}
 _MAIN = "import sys; sys.path[:] = {path!r}; from hounsfield.imaging.worker import main; main({arguments!r})"
 
@@ -99,10 +101,12 @@ class _Worker:
             self.kill()
             raise WorkerFailure("the decoder gave no sensible answer") from cause
         if answer is None:
-            self.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # It closed its pipe, so it is ending.
+                self._process.wait(_ENDING_SECONDS)
+            status = self.kill()
             if time.monotonic() - started >= self._timeout:
                 raise errors.TimedOut(f"decoding took longer than {self._timeout} seconds")
-            raise WorkerFailure("the decoder ended while it decoded")
+            raise WorkerFailure(f"the decoder ended while it decoded ({_manner(status)})")
         error = answer.get("error")
         if isinstance(error, str):
             raise _RAISED.get(error, errors.Corrupt)(str(answer.get("message", ""))[:500])
@@ -124,21 +128,34 @@ class _Worker:
         return found
 
     @property
+    def process_id(self) -> int:
+        return self._process.pid
+
+    @property
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
-    def kill(self) -> None:
-        """End the process, whatever it does."""
+    def kill(self) -> int:
+        """End the process, whatever it does; how it ended, which may have been before."""
         self._process.kill()
-        self._process.wait()
+        status = self._process.wait()
         for pipe in (self._questions, self._answers):
             with contextlib.suppress(OSError):
                 pipe.close()
         self._release()
+        return status
 
     def _release(self) -> None:
         self._file.close()
         self._name.unlink(missing_ok=True)
+
+
+def _manner(status: int) -> str:
+    """How a process ended, in words."""
+    try:
+        return signal.Signals(-status).name if status < 0 else f"exit {status}"
+    except ValueError:  # of a real-time signal
+        return f"signal {-status}"
 
 
 class WorkerPool:
@@ -198,6 +215,11 @@ class WorkerPool:
                 self._free.append(worker)
                 return
         worker.kill()
+
+    def process_ids(self) -> list[int]:
+        """The workers that have nothing to do."""
+        with self._lock:
+            return [worker.process_id for worker in self._free]
 
     def close(self) -> None:
         """End all workers; those at work end when they are done."""

@@ -16,5 +16,8 @@ class Limits:
     image_pixels: int = 1 << 26
     """Most pixels of an image resized for a caller."""
 
+    video_bytes: int = 1 << 30
+    """Longest video that a frame is looked for in."""
+
 
 DEFAULT_LIMITS = Limits()

@@ -102,6 +102,8 @@ def transcode(
     source = _open(file, limits)
     if source.head.transfer_syntax_uid == transfer_syntax_uid:
         return bytes(file)
+    if uids.transfer_syntax(source.head.transfer_syntax_uid).is_video:
+        raise errors.Unsupported("Video is not transcoded")
     if not can_encode(transfer_syntax_uid):
         raise errors.Unsupported(
             f"Cannot transcode to {uids.uid_name(transfer_syntax_uid) or transfer_syntax_uid}"

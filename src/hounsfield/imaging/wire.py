@@ -34,7 +34,7 @@ def header_of_frame(frame: EncodedFrame) -> Header:
     }
 
 
-def frame_of_header(header: dict[str, Any], data: bytes) -> EncodedFrame:
+def frame_of_header(header: dict[str, Any], data: bytes | memoryview) -> EncodedFrame:
     """The frame again."""
     return EncodedFrame(
         data,

@@ -4,11 +4,12 @@ The shared file holds what is asked about, and then what is answered.
 """
 
 import faulthandler
+import mmap
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 from typing import IO, cast
@@ -20,6 +21,7 @@ from hounsfield.imaging.recode import header_of_recoded, recode, work_of_header
 from hounsfield.imaging.wire import Part, frame_of_header, header_of_decoded
 
 _NOTHING_OPEN = Path(os.devnull)
+_VIDEO = "decode_video"
 
 
 def main(arguments: list[str | int]) -> None:
@@ -31,7 +33,8 @@ def main(arguments: list[str | int]) -> None:
         while (question := receive(questions)) is not None:
             # Ends the process from a thread of its own, even out of a loop in a codec.
             faulthandler.dump_traceback_later(timeout, exit=True, file=nowhere)
-            answer, parts = _answer(question, _content(shared, question))
+            with _content(shared, question) as content:
+                answer, parts = _answer(question, content)
             shared.seek(0)
             for part in parts:
                 shared.write(part)
@@ -59,12 +62,19 @@ def _limit(memory: int) -> None:
             resource.setrlimit(kind, (limit, limit))
 
 
-def _content(shared: FileIO, question: Header) -> bytes:
-    shared.seek(0)
-    return shared.read(cast(int, question["size"]))
+@contextmanager
+def _content(shared: FileIO, question: Header) -> Iterator[bytes | memoryview]:
+    """What the shared file holds; a video, which may be long, is not copied."""
+    size = cast(int, question["size"])
+    if question["task"] != _VIDEO or not size:
+        shared.seek(0)
+        yield shared.read(size)
+        return
+    with mmap.mmap(shared.fileno(), size, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as view:
+        yield view
 
 
-def _answer(question: Header, data: bytes) -> tuple[Header, list[Part]]:
+def _answer(question: Header, data: bytes | memoryview) -> tuple[Header, list[Part]]:
     try:
         return _TASKS[str(question["task"])](question, data)
     except errors.Unsupported as error:
@@ -73,15 +83,16 @@ def _answer(question: Header, data: bytes) -> tuple[Header, list[Part]]:
         return {"error": "Corrupt", "message": str(error)}, []
 
 
-def _decode(question: Header, data: bytes) -> tuple[Header, list[Part]]:
+def _decode(question: Header, data: bytes | memoryview) -> tuple[Header, list[Part]]:
     return header_of_decoded(decode_samples(frame_of_header(question, data)))
 
 
-def _recode(question: Header, data: bytes) -> tuple[Header, list[Part]]:
+def _recode(question: Header, data: bytes | memoryview) -> tuple[Header, list[Part]]:
     return header_of_recoded(recode(frame_of_header(question, data), work_of_header(question)))
 
 
-_TASKS: Mapping[str, Callable[[Header, bytes], tuple[Header, list[Part]]]] = {
+_TASKS: Mapping[str, Callable[[Header, bytes | memoryview], tuple[Header, list[Part]]]] = {
     "decode": _decode,
     "recode": _recode,
+    _VIDEO: _decode,
 }

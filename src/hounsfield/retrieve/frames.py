@@ -9,7 +9,8 @@ from enum import Enum
 from hounsfield.archive import Archive
 from hounsfield.dicom.part10 import Head, read_head
 from hounsfield.dicom.scan import Buffer
-from hounsfield.errors import Corrupt, NotFound
+from hounsfield.dicom.uids import transfer_syntax
+from hounsfield.errors import Corrupt, NotFound, Unsupported
 from hounsfield.imaging import frames, render
 from hounsfield.imaging.decode import Pixels, decode, decode_samples
 from hounsfield.imaging.display import Display, default_window, read_display
@@ -132,9 +133,12 @@ def _open_frame(archive: Archive, public_id: str, number: int) -> tuple[Head, En
 def raw_frame(archive: Archive, public_id: str, number: int) -> tuple[bytes, str]:
     """The bit stream of a frame and its transfer syntax, `number` from 1; errors as of `read_frame`.
 
-    What only a private element holds, compressed in a way of its own, is given as native pixels, little endian.
+    A video is one bit stream, and that is frame 1. What only a private element holds, compressed in a way of its own,
+    is given as native pixels, little endian.
     """
     frame = read_frame(archive, public_id, number)
+    if number > 1 and transfer_syntax(frame.transfer_syntax_uid).is_video:
+        raise frames.NoSuchFrame("the frames of a video are one bit stream, as which the first is given")
     if not frame.private_compression:
         return bytes(frame.data), frame.transfer_syntax_uid
     samples = decode_samples(frame).array
@@ -199,6 +203,8 @@ def numpy_file(
     if not count:
         raise frames.NoPixelData("This instance has no pixel data")
     arrays = []
+    if number is None and count > 1 and transfer_syntax(head.transfer_syntax_uid).is_video:
+        raise Unsupported("The frames of a video are given one by one")
     for each in range(1, count + 1) if number is None else (number,):
         pixels = decode(frames.read_frame(data, head, each))
         display = read_display(head.dataset, pixels.description, each)

@@ -97,6 +97,9 @@ def kind_of(head: Head) -> Kind:
     return Kind.REPORT if VALUE_TYPE in dataset else Kind.OTHER
 
 
+_SECOND = 25
+"""Frames of a video."""
+
 _BY_CLASS: Mapping[str, Kind] = {
     segmentation.SEGMENTATION_STORAGE: Kind.SEGMENTATION,
     segmentation.LABEL_MAP_STORAGE: Kind.SEGMENTATION,
@@ -228,8 +231,10 @@ def summary_picture(subject: Subject) -> Image:
         return dose.picture_of(dose.hottest_plane(subject.data, subject.head))
     if kind is Kind.STRUCTURES:
         return structures.draw_structures(subject.dataset)
-    if kind is Kind.IMAGE:
+    if kind in (Kind.IMAGE, Kind.VIDEO):
         middle = (count_frames(subject.head, len(subject.data)) + 1) // 2
+        if kind is Kind.VIDEO:  # All frames before it have to be decoded.
+            middle = min(middle, _SECOND)
         return frame_picture(subject.archive, subject.public_id, middle, ImageRequest(View.RENDERED))
     raise NoPicture(f"There is no picture of a {kind.value.lower()}")
 
