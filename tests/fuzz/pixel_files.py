@@ -181,7 +181,7 @@ def mutated(rng: Random, seeds: dict[str, list[Seed]], uids: list[str]) -> tuple
             items[0] = _table_changed(rng, items[0], len(items) - 1)
         elif kind < 0.97:
             _rearrange(rng, items)
-        elif kind < 0.985:
+        elif kind < 0.997:
             _other_syntax(rng, uid, opening, uids)
         else:
             _grow(rng, seed, opening, items)

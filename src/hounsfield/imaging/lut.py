@@ -5,6 +5,7 @@ one look-up a pixel however many transformations there are.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -16,6 +17,7 @@ from hounsfield import errors
 from hounsfield.imaging.tables import LookupTable
 
 _TABLE_VALUES_MAX = 1 << 16
+_BLOCK_VALUES = 1 << 18
 
 
 class VoiFunction(Enum):
@@ -129,14 +131,25 @@ def grey_levels(
     """
     half = 0.5 if is_rounded else 0.0
     if stored.dtype.kind == "f":
-        return _levels(stored, modality, voi, half)
+        return by_rows(stored, lambda part: _levels(part, modality, voi, half))
     low, high = int(stored.min()), int(stored.max())
     if high - low >= _TABLE_VALUES_MAX or high - low > stored.size:
-        return _levels(stored, modality, voi, half)
+        return by_rows(stored, lambda part: _levels(part, modality, voi, half))
     table = _levels(np.arange(low, high + 1), modality, voi, half)
     if low == 0 and stored.dtype.kind == "u":
-        return np.asarray(table.take(stored))
-    return np.asarray(table.take(np.subtract(stored, low, dtype=np.int64)))
+        return by_rows(stored, lambda part: np.asarray(table.take(part)))
+    return by_rows(stored, lambda part: np.asarray(table.take(np.subtract(part, low, dtype=np.int64))))
+
+
+def by_rows(stored: NDArray[Any], convert: Callable[[NDArray[Any]], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """What `convert` makes of every value, a few rows at a time: what it takes meanwhile stays small and near."""
+    if stored.size <= _BLOCK_VALUES:
+        return convert(stored)
+    levels = np.empty(stored.shape, np.uint8)
+    rows = max(_BLOCK_VALUES // max(stored[0].size, 1), 1)
+    for begin in range(0, len(stored), rows):
+        levels[begin : begin + rows] = convert(stored[begin : begin + rows])
+    return levels
 
 
 def _levels(

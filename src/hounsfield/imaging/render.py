@@ -15,7 +15,7 @@ from hounsfield.imaging.decode import Pixels
 from hounsfield.imaging.description import MONOCHROME1, PALETTE_COLOR
 from hounsfield.imaging.display import Display, default_window
 from hounsfield.imaging.limits import DEFAULT_LIMITS, Limits
-from hounsfield.imaging.lut import Window, grey_levels
+from hounsfield.imaging.lut import Window, by_rows, grey_levels
 
 Image = NDArray[Any]
 """Grey levels or RGB, 8 or 16 bits, as the writers of files take it."""
@@ -153,16 +153,23 @@ def stored_grey(pixels: Pixels) -> NDArray[Any]:
 
 
 def _stretched(stored: NDArray[Any]) -> NDArray[np.uint8]:
-    if stored.dtype.kind == "f":
-        finite = stored[np.isfinite(stored)]
-        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-        low, high = max(low, -_FLOAT_MAX), min(high, _FLOAT_MAX)
-        # NaNs first: to convert a signalling one is an error.
-        stored = np.clip(np.nan_to_num(stored, nan=low).astype(np.float64), low, high)
-    else:
-        low, high = int(stored.min()), int(stored.max())
+    low, high = _float_range(stored) if stored.dtype.kind == "f" else (int(stored.min()), int(stored.max()))
     if high - low <= _FLAT:
         return np.zeros(stored.shape, np.uint8)
+    return by_rows(stored, lambda part: _stretched_rows(part, low, high))
+
+
+def _float_range(stored: NDArray[Any]) -> tuple[float, float]:
+    """Least and greatest finite value, 0 and 0 if there is none."""
+    finite = stored[np.isfinite(stored)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    return max(low, -_FLOAT_MAX), min(high, _FLOAT_MAX)
+
+
+def _stretched_rows(stored: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+    if stored.dtype.kind == "f":
+        # NaNs first: to convert a signalling one is an error.
+        stored = np.clip(np.nan_to_num(stored, nan=low).astype(np.float64), low, high)
     # Single precision is faster, and exact as long as a level that lies in the middle between two is farther from the
     # next value's than its errors add up to. `half` makes sure that the middle itself is rounded up.
     is_narrow = stored.dtype.itemsize <= 2 and high - low <= _SINGLE_PRECISION_SPAN
