@@ -29,7 +29,8 @@ Hounsfield, a medical-imaging server: receives, stores, indexes and shows DICOM.
 Usage:
   hounsfield serve [OPTION]... [CONFIGURATION]...   start the server
   hounsfield config [--markdown]                    print every option, with its default
-  hounsfield echo|send|find|retrieve|worklist|dump  tools that need no server; each tells more with --help
+  hounsfield echo|send|find|retrieve|worklist|dump|diff
+                                                    tools that need no server; each tells more with --help
   hounsfield verify [--quick] [--json] [--grace=SECONDS] [CONFIGURATION]...
                                                     compare the index with the files, while the server runs or not
   hounsfield rebuild [--json] [CONFIGURATION]...    index the files that the index does not know, all if it is new
@@ -65,7 +66,7 @@ Exit status: 0 after a normal stop, 255 if the server could not start. `verify` 
 something is damaged, 255 if they could not work.
 """
 
-_TOOLS: Final = {"echo", "send", "find", "retrieve", "worklist", "dump"}
+_TOOLS: Final = {"echo", "send", "find", "retrieve", "worklist", "dump", "diff"}
 _WITH_VALUE: Final = {"--config", "--advanced-config", "--logdir", "--logfile", "--openapi", "--cheatsheet"}
 _PRINTED: Final = {"--help": "help", "-h": "help", "--version": "version", "--errors": "errors"}
 _EXPORTS: Final = {

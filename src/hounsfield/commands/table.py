@@ -5,10 +5,11 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from hounsfield.commands import dump, echo, find, retrieve, send, worklist
+from hounsfield.commands import diff, dump, echo, find, retrieve, send, worklist
 from hounsfield.errors import ArchiveError
 
 COMMANDS: dict[str, ModuleType] = {
+    "diff": diff,
     "dump": dump,
     "echo": echo,
     "find": find,
