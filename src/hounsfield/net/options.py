@@ -45,8 +45,9 @@ class ServerOptions:
     host: str = ""
     """Empty for all addresses, of IPv4 and IPv6."""
     association: AssociationOptions = field(default_factory=AssociationOptions)
-    maximum_associations: int = 100
-    maximum_waiting: int = 64
+    maximum_associations: int = 400
+    """A thread each, which costs some tens of kilobytes; 200 busy ones and half as many bad ones were tried."""
+    maximum_waiting: int = 128
     """Connections that did not yet ask for an association; beyond it the one waiting longest is closed."""
     buffer_budget: int = 512 << 20
     """Bytes for the data set buffers of all associations; without budget left, data sets go to the spool."""
