@@ -59,8 +59,9 @@ def retrieve_options(configuration: Configuration, engine: Engine) -> RetrieveOp
     def submit(
         modality: Modality, ae_title: str, instances: Sequence[StoredInstance], originator: tuple[str, int]
     ) -> None:
-        resources = [{"ID": each.public_id, "Type": Level.INSTANCE.word} for each in instances]
-        parameters = store_parameters(modality, ae_title, resources, originator=originator)
+        public_ids = [each.public_id for each in instances]
+        resources = [{"ID": each, "Type": Level.INSTANCE.word} for each in public_ids]
+        parameters = store_parameters(modality, ae_title, resources, public_ids, originator=originator)
         engine.submit(STORE_SCU, parameters, description="C-MOVE")
 
     return RetrieveOptions(

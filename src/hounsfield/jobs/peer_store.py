@@ -7,7 +7,7 @@ from typing import Any
 from hounsfield.errors import ArchiveError, PeerFailure
 from hounsfield.index.sending import load_to_send
 from hounsfield.jobs.kinds import JobKind, JobRun
-from hounsfield.jobs.resources import instances_of
+from hounsfield.jobs.resources import deleted_before_sent, listed_instances
 from hounsfield.remote.network import Network
 from hounsfield.remote.peer import show_destination
 from hounsfield.remote.posting import post_instance
@@ -28,14 +28,16 @@ def peer_store_kind(network: Network) -> JobKind:
 def peer_store_parameters(
     peer_name: str,
     resources: Sequence[dict[str, str]],
+    instances: Sequence[str],
     *,
     is_compressed: bool,
     transfer_syntax_uid: str | None,
 ) -> dict[str, object]:
-    """The parameters of a job: the peer by its name alone, so that no password is kept with the job."""
+    """The parameters of a job: the instances of resources; the peer by its name alone, so that no password is kept."""
     parameters: dict[str, object] = {
         "PeerName": peer_name,
         "Resources": list(resources),
+        "Instances": list(instances),
         "Compress": is_compressed,
     }
     if transfer_syntax_uid is not None:
@@ -52,11 +54,12 @@ def run_peer_store(network: Network, run: JobRun) -> Iterator[None]:
         If the peer cannot be reached, or refuses an instance.
     Unsupported
         If an instance cannot be transcoded as it was asked.
+    NotFound
+        If one was deleted meanwhile.
     """
     parameters: dict[str, Any] = run.parameters
     peer = network.peers.get(parameters["PeerName"])
-    with network.archive.database.read() as tx:
-        instances = instances_of(tx, parameters["Resources"])
+    instances = listed_instances(parameters)
     _describe(run, parameters, len(instances))
     run.content["Peer"] = show_destination(peer)
     with WebClient(peer, network.web) as client:
@@ -65,11 +68,14 @@ def run_peer_store(network: Network, run: JobRun) -> Iterator[None]:
             page = instances[first : min(first + _PAGE, len(instances))]
             with network.archive.database.read() as tx:
                 stored = load_to_send(tx, page)
+            there = {each.public_id for each in stored}
             files = read_ahead(network.archive, [each.file for each in stored])
-            for file in files:
+            for public_id in page:
                 yield
                 try:
-                    _send(client, file(), parameters, run)
+                    if public_id not in there:
+                        raise deleted_before_sent(public_id)
+                    _send(client, next(files)(), parameters, run)
                 except ArchiveError as error:
                     if not run.is_permissive:
                         raise
@@ -79,7 +85,6 @@ def run_peer_store(network: Network, run: JobRun) -> Iterator[None]:
                         client.close()
                 _add(run, "Position", 1)
                 run.progress = _number(run, "Position") / len(instances)
-            run.state["Position"] = first + len(page)
 
 
 def _describe(run: JobRun, parameters: dict[str, Any], count: int) -> None:

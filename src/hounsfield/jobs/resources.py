@@ -1,6 +1,7 @@
 """The resources a job works on, as parameters and as instances."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from hounsfield.dicom.identifiers import PublicId
 from hounsfield.dicom.levels import Level
@@ -44,3 +45,14 @@ def instances_of(
             if is_complete:
                 raise
     return list(found)
+
+
+def listed_instances(parameters: Mapping[str, Any]) -> list[PublicId]:
+    """The instances of a job as they were when it was submitted: none that comes or goes later moves its position."""
+    listed: list[PublicId] = parameters["Instances"]
+    return listed
+
+
+def deleted_before_sent(public_id: str) -> NotFound:
+    """What a job that sends tells of an instance that is no longer there."""
+    return NotFound(f"The instance {public_id} was deleted before it could be sent")

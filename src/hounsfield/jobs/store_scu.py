@@ -9,7 +9,7 @@ from hounsfield.dicom.identifiers import PublicId
 from hounsfield.errors import ArchiveError, PeerFailure
 from hounsfield.index.sending import StoredInstance, load_to_send
 from hounsfield.jobs.kinds import JobKind, JobRun
-from hounsfield.jobs.resources import instances_of
+from hounsfield.jobs.resources import deleted_before_sent, listed_instances
 from hounsfield.net.dimse import CommandValue
 from hounsfield.remote.commitment import Reference, request_commitment
 from hounsfield.remote.dialing import DimseFailure, dimse_failure
@@ -31,16 +31,21 @@ def store_parameters(
     modality: Modality,
     ae_title: str,
     resources: Sequence[dict[str, str]],
+    instances: Sequence[str],
     *,
     timeout_seconds: float | None = None,
     originator: tuple[str, int] | None = None,
     commitment_uid: str | None = None,
 ) -> dict[str, object]:
-    """The parameters of a job. `originator` is who asked for a C-MOVE, and under which Message ID."""
+    """The parameters of a job: `instances` are those of the resources now.
+
+    `originator` is who asked for a C-MOVE, and under which Message ID.
+    """
     parameters: dict[str, object] = {
         "Modality": modality_parameter(modality),
         "LocalAet": ae_title,
         "Resources": list(resources),
+        "Instances": list(instances),
     }
     if timeout_seconds is not None:
         parameters["Timeout"] = timeout_seconds
@@ -68,12 +73,10 @@ def run_store(network: Network, run: JobRun) -> Iterator[None]:
     Raises
     ------
     ArchiveError
-        As `Sender.send`; DimseFailure if the modality refuses an instance.
+        As `Sender.send`; DimseFailure if the modality refuses an instance; NotFound if one was deleted meanwhile.
     """
     parameters: dict[str, Any] = run.parameters
-    resources = parameters["Resources"]
-    with network.archive.database.read() as tx:
-        instances = instances_of(tx, resources)
+    instances = listed_instances(parameters)
     work = _Work(run, instances)
     work.describe(parameters)
     elements: dict[str, CommandValue] = {}
@@ -94,7 +97,9 @@ def run_store(network: Network, run: JobRun) -> Iterator[None]:
             for public_id in page:
                 yield
                 place = places.get(public_id)
-                if place is not None:
+                if place is None:
+                    work.miss(public_id)
+                else:
                     work.send(sender, ready[place], ready[place + 1 : place + _AHEAD], elements)
                 work.advance()
     if "StorageCommitmentTransactionUID" in parameters:
@@ -155,6 +160,12 @@ class _Work:
         """One more is dealt with."""
         self.run.state["Position"] = self.position + 1
         self.run.progress = self.position / max(len(self.instances), 1)
+
+    def miss(self, public_id: str) -> None:
+        """One was deleted meanwhile: if the job is permissive that is counted, else it is the end."""
+        self._count_failure()
+        if not self.run.is_permissive:
+            raise deleted_before_sent(public_id)
 
     def send(
         self,

@@ -39,6 +39,7 @@ from hounsfield.rest.forwarding import answer_queued, check_queueable, is_to_be_
 from hounsfield.rest.job_options import answer_job, boolean_field
 from hounsfield.rest.neighbours import (
     Neighbours,
+    instances_to_send,
     json_body,
     keys_field,
     named_resources,
@@ -188,6 +189,7 @@ def post_store(neighbours: Neighbours, request: Request) -> Response:
         modality,
         ae_title,
         resources,
+        instances_to_send(neighbours, resources),
         timeout_seconds=timeout_field(body),
         originator=_originator(body),
         commitment_uid=commitment_uid,

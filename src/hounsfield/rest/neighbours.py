@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from hounsfield.dicom.identifiers import PublicId
 from hounsfield.dicom.keys import Keys, KeyValue, full_names, keys_of_names, short_names, simple_names
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.tags import Tag
@@ -16,7 +17,7 @@ from hounsfield.http.errors import BadFileFormat, UnknownResource
 from hounsfield.http.messages import Request, body_bytes
 from hounsfield.index.database import Transaction
 from hounsfield.index.exports import log_export
-from hounsfield.jobs.resources import name_resources
+from hounsfield.jobs.resources import instances_of, name_resources
 from hounsfield.remote.modality import Modality
 from hounsfield.remote.network import Network
 from hounsfield.rest.door import Door
@@ -134,6 +135,12 @@ def public_ids_of(values: Iterable[object]) -> list[str]:
             raise BadFileFormat(f"This string is not a valid Orthanc identifier: {value}")
         found.append(value)
     return found
+
+
+def instances_to_send(neighbours: Neighbours, resources: Sequence[dict[str, str]]) -> list[PublicId]:
+    """The instances of resources, as they are now."""
+    with neighbours.network.archive.database.read() as tx:
+        return instances_of(tx, resources)
 
 
 def named_resources(

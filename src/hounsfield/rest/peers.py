@@ -24,7 +24,13 @@ from hounsfield.remote.peer import Peer, read_peer, show_peer
 from hounsfield.remote.web_client import WebClient
 from hounsfield.rest.forwarding import answer_queued, is_to_be_queued
 from hounsfield.rest.job_options import answer_job, boolean_field
-from hounsfield.rest.neighbours import Neighbours, named_resources, resources_of, text_field
+from hounsfield.rest.neighbours import (
+    Neighbours,
+    instances_to_send,
+    named_resources,
+    resources_of,
+    text_field,
+)
 
 _OPERATIONS = ("configuration", "store", "store-straight", "system")
 
@@ -113,6 +119,7 @@ def post_peer_store(neighbours: Neighbours, request: Request) -> Response:
     parameters = peer_store_parameters(
         peer.name,
         resources,
+        instances_to_send(neighbours, resources),
         is_compressed=is_compressed,
         transfer_syntax_uid=transfer_syntax_uid,
     )
