@@ -53,6 +53,9 @@ class EncodedFrame:
     private_compression: str = ""
     """The name of a compression that the transfer syntax knows nothing of."""
 
+    span: Span | None = None
+    """Where `data` begin and end in the file, if they lie there as they are."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:
@@ -62,6 +65,7 @@ class _Place:
     start: int
     end: int | None
     vr: str
+    is_in_file: bool = True
 
 
 def has_frames(head: Head) -> bool:
@@ -169,7 +173,8 @@ def _inflated_place(data: Buffer, head: Head, vr: str, limits: Limits) -> _Place
     if not element:
         raise errors.Corrupt("the deflated data set ends before its pixel data")
     view = memoryview(whole.dataset.buffer)
-    return _Place(view, element.offset, min(element.offset + element.length, len(view)), vr)
+    end = min(element.offset + element.length, len(view))
+    return _Place(view, element.offset, end, vr, is_in_file=False)
 
 
 def native_frame_bits(description: PixelDescription) -> int:
@@ -196,9 +201,13 @@ def _native(
     is_swapped = transfer_syntax_uid in codecs.BIG_ENDIAN_PIXELS and place.vr == "OW"
     if is_swapped and description.bits_allocated <= 8:
         data: bytes | memoryview = _swapped(place, begin, stop, end)
-    else:
-        data = place.data[place.start + begin : place.start + stop]
-    return EncodedFrame(data, transfer_syntax_uid, description, number, first_bit % 8)
+        return EncodedFrame(data, transfer_syntax_uid, description, number, first_bit % 8)
+    span = place.start + begin, place.start + stop
+    data = place.data[slice(*span)]
+    is_in_file = place.is_in_file and first_bit % 8 == 0
+    return EncodedFrame(
+        data, transfer_syntax_uid, description, number, first_bit % 8, span=span if is_in_file else None
+    )
 
 
 def _bytes(bits: int) -> int:
@@ -226,11 +235,12 @@ def _encapsulated(
         extended_offsets=head.dataset.raw(_EXTENDED_OFFSETS),
     )
     spans = locate_frame(encapsulated, 1 if is_video else number, limits)
+    span = spans[0] if len(spans) == 1 and place.is_in_file else None
     if is_video and len(spans) == 1:  # It may be long.
         stream: bytes | memoryview = place.data[slice(*spans[0])]
     else:
         stream = _joined(place.data, spans)
-    return EncodedFrame(stream, head.transfer_syntax_uid, description, number)
+    return EncodedFrame(stream, head.transfer_syntax_uid, description, number, span=span)
 
 
 def _joined(data: memoryview, spans: list[Span]) -> bytes:

@@ -3,6 +3,7 @@
 import math
 from functools import partial
 
+import orjson
 from isal import igzip
 
 from hounsfield.errors import ArchiveError, Corrupt, NotFound, Unsupported
@@ -14,6 +15,7 @@ from hounsfield.http.errors import (
     UnsupportedMediaType,
 )
 from hounsfield.http.messages import (
+    FileBody,
     Request,
     Response,
     answer_bytes,
@@ -27,6 +29,7 @@ from hounsfield.http.routing import Route
 from hounsfield.imaging.frames import NoPixelData, NoSuchFrame
 from hounsfield.imaging.render import Box
 from hounsfield.rest.door import Door
+from hounsfield.retrieve.files import PlainFile, find_dicom, plain_file
 from hounsfield.retrieve.frames import (
     ImageFormat,
     ImageRequest,
@@ -37,6 +40,7 @@ from hounsfield.retrieve.frames import (
     matlab,
     numpy_file,
     raw_frame,
+    raw_span,
 )
 
 _FORMATS = [ImageFormat.PNG.value, ImageFormat.JPEG.value, ImageFormat.PAM.value]
@@ -49,6 +53,7 @@ _BITSTREAM_TYPES = {
     "1.2.840.10008.1.2.4.90": "image/jp2",
     "1.2.840.10008.1.2.4.91": "image/jp2",
 }
+_OCTETS = "application/octet-stream"
 _LARGEST_SIDE = 65535
 
 
@@ -57,7 +62,7 @@ def routes(door: Door) -> list[Route]:
     frame = "/instances/{id}/frames/{number}"
     found = [
         Route("GET", "/instances/{id}/frames", partial(list_frames, door)),
-        Route("GET", frame + "/raw", partial(get_raw, door)),
+        Route("GET", frame + "/raw", partial(get_raw, door), at_hand=partial(raw_at_hand, door)),
         Route("GET", frame + "/raw.gz", partial(get_raw_gzip, door)),
     ]
     images = [
@@ -95,7 +100,7 @@ def get_numpy(door: Door, request: Request) -> Response:
         raise BadFileFormat("This instance has no pixel data") from cause
     except Corrupt as cause:
         raise Unsupported(f"The frame cannot be decoded: {cause}") from cause
-    return answer_bytes(data, "application/octet-stream")
+    return answer_bytes(data, _OCTETS)
 
 
 def get_matlab(door: Door, request: Request) -> Response:
@@ -117,8 +122,39 @@ def _frame_number(request: Request) -> int:
 
 def get_raw(door: Door, request: Request) -> Response:
     """A frame as it is stored: its bit stream, or native pixels."""
-    data, mime = _raw(door, request)
-    return answer_bytes(data, mime)
+    number = _stream_number(request)
+    attachment = find_dicom(door.archive, request.values["id"])
+
+    def make() -> bytes:
+        return orjson.dumps(raw_span(door.archive, attachment, number + 1))
+
+    found = orjson.loads(door.cache.get_or_make((f"frame {number}", attachment.uuid), make))
+    plain = plain_file(door.archive, attachment)
+    if found is None or plain is None:
+        data, mime = _raw(door, request)
+        return answer_bytes(data, mime)
+    return _stretch(plain, found)
+
+
+def raw_at_hand(door: Door, request: Request) -> Response:
+    """The same if it was asked for lately and lies in a file as it is; `NotFound` otherwise."""
+    number = _stream_number(request)
+    attachment = find_dicom(door.archive, request.values["id"])
+    found = orjson.loads(door.cache.get_or_make((f"frame {number}", attachment.uuid), _not_at_hand))
+    plain = plain_file(door.archive, attachment)
+    if found is None or plain is None:
+        raise NotFound
+    return _stretch(plain, found)
+
+
+def _not_at_hand() -> bytes:
+    raise NotFound
+
+
+def _stretch(plain: PlainFile, found: tuple[int, int, str]) -> Response:
+    begin, end, transfer_syntax_uid = found
+    body = FileBody(plain.path, begin, end - begin)
+    return answer_bytes(body, _BITSTREAM_TYPES.get(transfer_syntax_uid, _OCTETS))
 
 
 def get_raw_gzip(door: Door, request: Request) -> Response:
@@ -128,11 +164,15 @@ def get_raw_gzip(door: Door, request: Request) -> Response:
 
 
 def _raw(door: Door, request: Request) -> tuple[bytes, str]:
+    data, transfer_syntax_uid = raw_frame(door.archive, request.values["id"], _stream_number(request) + 1)
+    return data, _BITSTREAM_TYPES.get(transfer_syntax_uid, _OCTETS)
+
+
+def _stream_number(request: Request) -> int:
     number = _number(request)
     if number < 0:
         raise ParameterOutOfRange
-    data, transfer_syntax_uid = raw_frame(door.archive, request.values["id"], number + 1)
-    return data, _BITSTREAM_TYPES.get(transfer_syntax_uid, "application/octet-stream")
+    return number
 
 
 def _number(request: Request) -> int:

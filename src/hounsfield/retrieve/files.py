@@ -62,15 +62,17 @@ def read_attachment(archive: Archive, attachment: Attachment) -> bytes:
     return decompress(data) if attachment.compression == Compression.ZLIB_WITH_SIZE else data
 
 
-def map_attachment(archive: Archive, attachment: Attachment) -> Buffer:
-    """The bytes of an attachment, decompressed; a large file that lies here as it is, is mapped and not read.
+def map_attachment(archive: Archive, attachment: Attachment, *, smallest: int = _MAPPED) -> Buffer:
+    """The bytes of an attachment, decompressed.
+
+    A file of `smallest` bytes and more that lies here as it is, is mapped and not read.
 
     Raises
     ------
     NotFound, Corrupt
         If its file is missing or damaged.
     """
-    plain = plain_file(archive, attachment) if attachment.size >= _MAPPED else None
+    plain = plain_file(archive, attachment) if attachment.size >= smallest else None
     if plain is None:
         return read_attachment(archive, attachment)
     try:

@@ -28,7 +28,7 @@ from hounsfield.imaging.render import AS_IT_IS, Box
 from hounsfield.imaging.webp import encode_webp
 from hounsfield.index.attachments import Attachment
 from hounsfield.retrieve.datasets import read_instance, read_instance_head
-from hounsfield.retrieve.files import find_dicom, plain_file, read_attachment
+from hounsfield.retrieve.files import find_dicom, map_attachment, plain_file, read_attachment
 from hounsfield.retrieve.partial import partial_file
 
 STANDARD = "standard"
@@ -137,12 +137,30 @@ def raw_frame(archive: Archive, public_id: str, number: int) -> tuple[bytes, str
     is given as native pixels, little endian.
     """
     frame = read_frame(archive, public_id, number)
-    if number > 1 and transfer_syntax(frame.transfer_syntax_uid).is_video:
-        raise frames.NoSuchFrame("the frames of a video are one bit stream, as which the first is given")
+    _check_stream(frame)
     if not frame.private_compression:
         return bytes(frame.data), frame.transfer_syntax_uid
     samples = decode_samples(frame).array
     return samples.astype(samples.dtype.newbyteorder("<"), copy=False).tobytes(), ""
+
+
+def raw_span(archive: Archive, attachment: Attachment, number: int) -> tuple[int, int, str] | None:
+    """Where the bit stream of a frame begins and ends in the file of an instance, and its transfer syntax.
+
+    None if it does not lie there as it is: in a file that is compressed or elsewhere, or in pieces. `number` is from 1;
+    errors as of `raw_frame`.
+    """
+    if plain_file(archive, attachment) is None:
+        return None
+    data = map_attachment(archive, attachment, smallest=0)
+    frame = frames.read_frame(data, read_head(data), number)
+    _check_stream(frame)
+    return None if frame.span is None else (*frame.span, frame.transfer_syntax_uid)
+
+
+def _check_stream(frame: EncodedFrame) -> None:
+    if frame.number > 1 and transfer_syntax(frame.transfer_syntax_uid).is_video:
+        raise frames.NoSuchFrame("the frames of a video are one bit stream, as which the first is given")
 
 
 def preview_png(archive: Archive, public_id: str, number: int = 1) -> bytes:
