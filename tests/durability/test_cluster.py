@@ -1,11 +1,13 @@
 """Two servers on one PostgreSQL and one folder, under load by C-STORE, REST and jobs, while either is killed.
 
 Nothing acknowledged is lost, nothing deleted comes back, no stable event is told twice, every job ends, and in the end
-every row has its file. Now and then the database itself crashes. A few kills in every run of the tests;
-`HOUNSFIELD_CLUSTER_KILLS=50` makes a soak run of it.
+every row has its file. A job is run once: again only where something was killed meanwhile, and never at two places. Now
+and then the database itself crashes. A few kills in every run of the tests; `HOUNSFIELD_CLUSTER_KILLS=50` makes a soak
+run of it, which leaves its figures in the file `told`.
 """
 
 import http.client
+import itertools
 import json
 import os
 import threading
@@ -17,6 +19,7 @@ from random import Random
 
 import pytest
 from tests import instances
+from tests.durability.job_sink import Arrival, JobSink, doubled, job_sink
 from tests.postgres import PostgresServer, find_binaries
 from tests.servers import RunningServer, free_port, start
 
@@ -36,6 +39,7 @@ _CRASH_EVERY = 3  # Kills to a crash of the database.
 _PATIENCE_SECONDS = 120
 _DELETED_FROM = 10_000_000  # Instances from here on are deleted again; they are of other patients.
 _SIZES = (300, 30_000)
+_SENT = 10  # By each job.
 
 
 def _file(number: int) -> bytes:
@@ -56,6 +60,7 @@ class _Known:
     deleted: set[str] = field(default_factory=set)
     jobs: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    titles: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     next_number: int = 0
     next_deleted: int = _DELETED_FROM
 
@@ -85,7 +90,7 @@ class _Node:
 
     def begin(self) -> None:
         """Let the clients loose."""
-        for work in (self._post, self._post, self._store, self._delete, self._submit):
+        for work in (self._post, self._post, self._store, self._delete, self._submit, self._count):
             thread = threading.Thread(target=self._go_on, args=(work,))
             self._threads.append(thread)
             thread.start()
@@ -145,12 +150,19 @@ class _Node:
         time.sleep(0.02)
 
     def _submit(self, server: RunningServer) -> None:
+        self._send(server, "other", {})
+
+    def _count(self, server: RunningServer) -> None:
+        """A job whose instances are counted where they arrive."""
+        self._send(server, "sink", {"LocalAet": f"JOB{next(self.known.titles)}"})
+
+    def _send(self, server: RunningServer, modality: str, more: dict[str, object]) -> None:
         time.sleep(0.3)
         stored = sorted(set(self.known.stored.copy()) - self.known.to_delete)
-        if len(stored) < 5:
+        if len(stored) < _SENT:
             return
-        question = {"Resources": self._random.sample(stored, 5), "Asynchronous": True}
-        status, body = server.request("POST", "/modalities/other/store", json.dumps(question).encode())
+        question = {"Resources": self._random.sample(stored, _SENT), "Asynchronous": True, **more}
+        status, body = server.request("POST", f"/modalities/{modality}/store", json.dumps(question).encode())
         assert status in (200, 503), body
         if status == 200:
             self.known.jobs.add(json.loads(body)["ID"])
@@ -167,7 +179,7 @@ def database() -> Iterator[PostgresServer]:
 
 
 def _configured(
-    folder: Path, options: PostgresOptions, name: str, ports: dict[str, tuple[int, int]]
+    folder: Path, options: PostgresOptions, name: str, ports: dict[str, tuple[int, int]], sink: int
 ) -> dict[str, object]:
     other = next(each for each in ports if each != name)
     return {
@@ -177,7 +189,10 @@ def _configured(
         "JobsHistorySize": 100_000,
         "HttpPort": ports[name][0],
         "DicomPort": ports[name][1],
-        "DicomModalities": {"other": ["HOUNSFIELD", "127.0.0.1", ports[other][1]]},
+        "DicomModalities": {
+            "other": ["HOUNSFIELD", "127.0.0.1", ports[other][1]],
+            "sink": ["SINK", "127.0.0.1", sink],
+        },
         "PostgreSQL": {
             "EnableIndex": True,
             "Host": options.host,
@@ -245,16 +260,58 @@ def _check(nodes: list[_Node], known: _Known) -> None:
         assert content == _file(known.stored[public_id])
 
 
+def _check_jobs(sink: JobSink) -> None:
+    """What jobs sent arrived whole, and of each once."""
+    assert sink.arrivals
+    for title, arrivals in sink.arrivals.items():
+        assert len({arrival.instance for arrival in arrivals}) == _SENT, title
+        assert doubled(arrivals, sink.disturbances) == "", (title, arrivals)
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "reason"),
+    [
+        ([("a", 1, 1.0), ("b", 1, 2.0)], ""),
+        ([("a", 1, 1.0), ("a", 2, 4.0), ("b", 2, 5.0)], ""),
+        ([("a", 1, 1.0), ("b", 1, 2.0), ("a", 2, 2.5)], "a second run, though nothing was killed"),
+        ([("a", 1, 4.0), ("a", 2, 5.0)], "a second run, though nothing was killed"),
+        ([("a", 1, 2.0), ("a", 2, 3.5), ("b", 1, 4.0)], "two runs at the same time"),
+        ([("a", 1, 2.0), ("a", 1, 3.5)], "an instance twice in one run"),
+    ],
+)
+def test_a_job_that_was_run_twice_is_noticed(arrivals: list[tuple[str, int, float]], reason: str) -> None:
+    killed_at = [3.0]
+    assert doubled([Arrival(*each) for each in arrivals], killed_at) == reason
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300 + 20 * _KILLS)
 def test_no_kill_of_a_node_or_of_the_database_loses_or_doubles_anything(
     tmp_path: Path, database: PostgresServer
 ) -> None:
+    known = _Known()
+    with job_sink(tmp_path / "sink") as sink:
+        crashes = _run_and_kill(tmp_path, database, known, sink)
+        _check_jobs(sink)
+    reader = PostgresReader(database.options)
+    found = [each for each in verify(reader, FolderFiles(tmp_path / "shared")) if isinstance(each, Finding)]
+    reader.close()
+    assert found == []
+    assert known.stored
+    again = sum(len({arrival.association for arrival in each}) > 1 for each in sink.arrivals.values())
+    told = (
+        f"{_KILLS} kills, {crashes} crashes of the database, {len(known.stored)} instances, {len(known.jobs)} jobs,"
+        f" {len(sink.arrivals)} of them counted, {again} of these went on elsewhere"
+    )
+    (tmp_path / "told").write_text(told)
+
+
+def _run_and_kill(tmp_path: Path, database: PostgresServer, known: _Known, sink: JobSink) -> int:
+    """Everything while servers run; how often the database crashed."""
     random = Random(int(os.environ.get("HOUNSFIELD_SEED", "1")))
     ports = {name: (free_port(), free_port()) for name in ("one", "two")}
-    known = _Known()
     nodes = [
-        _Node(tmp_path / name, _configured(tmp_path, database.options, name, ports), known, number)
+        _Node(tmp_path / name, _configured(tmp_path, database.options, name, ports, sink.port), known, number)
         for number, name in enumerate(ports)
     ]
     for node in nodes:
@@ -262,9 +319,11 @@ def test_no_kill_of_a_node_or_of_the_database_loses_or_doubles_anything(
     crashes = 0
     for kill in range(_KILLS):
         time.sleep(random.uniform(0.3, 2.0))
+        sink.disturbed()
         random.choice(nodes).restart()
         if kill % _CRASH_EVERY == _CRASH_EVERY - 1:
             time.sleep(random.uniform(0.3, 1.0))
+            sink.disturbed()
             database.stop("immediate")
             database.start()
             crashes += 1
@@ -274,10 +333,4 @@ def test_no_kill_of_a_node_or_of_the_database_loses_or_doubles_anything(
     _check(nodes, known)
     for node in nodes:
         assert node.server.stop() == 0
-    reader = PostgresReader(database.options)
-    found = [each for each in verify(reader, FolderFiles(tmp_path / "shared")) if isinstance(each, Finding)]
-    reader.close()
-    assert found == []
-    assert known.stored
-    told = f"{_KILLS} kills, {crashes} crashes of the database, {len(known.stored)} instances, {len(known.jobs)} jobs"
-    (tmp_path / "told").write_text(told)
+    return crashes
