@@ -49,12 +49,12 @@ def opened(configuration: Configuration) -> Iterator[Opened]:
     general, ingest = records.general(configuration), records.ingest(configuration)
     for folder in (general.storage_folder, general.index_folder):
         make_folder(folder, sync=True)
-    node = server_identifier(configuration)
+    node = _tag(server_identifier(configuration))
     postgres = _postgres(configuration, node)
     is_shared = postgres is not None and not postgres.is_locked
     database = _open_index(general.index_folder, postgres)
     try:
-        tag = _tag(node) if is_shared else ""
+        tag = node if is_shared else ""
         area = FilesystemArea(general.storage_folder, sync=ingest.is_synced, node=tag)
         try:
             archive = Archive(database, area, EventBus())

@@ -42,6 +42,7 @@ from hounsfield.http.routing import Router
 from hounsfield.http.server import HttpServer
 from hounsfield.imaging.isolation import isolated
 from hounsfield.index.insertion import find_main_tags_version
+from hounsfield.ingest.adoption import Adoption
 from hounsfield.ingest.receive import Filter, IngestOptions, Intake, Overwrite, receive
 from hounsfield.ingest.recovery import recover, restore_lost
 from hounsfield.ingest.settling import Settling
@@ -148,6 +149,10 @@ def _build(configuration: Configuration, stack: ExitStack) -> tuple[Host, Networ
     settling.restore = partial(restore_lost, intake)
     settling.start()
     stack.callback(settling.stop)
+    if found.node:
+        adoption = Adoption(intake, area)
+        adoption.start()
+        stack.callback(adoption.stop)
     stability = StabilityMonitor(archive, ingest.stable_age_seconds)
     stability.start()
     stack.callback(stability.stop)

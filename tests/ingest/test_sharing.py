@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from os import truncate
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,9 @@ from hounsfield.index.options import PostgresOptions
 from hounsfield.index.postgres import PostgresDatabase
 from hounsfield.index.resources import list_ids
 from hounsfield.index.statistics import totals
-from hounsfield.ingest.receive import IngestOptions, Outcome
-from hounsfield.ingest.recovery import recover, restore_lost
+from hounsfield.ingest.adoption import Adoption
+from hounsfield.ingest.receive import IngestOptions, Outcome, Overwrite
+from hounsfield.ingest.recovery import adopt, recover, restore_lost
 from hounsfield.ingest.stability import StabilityMonitor
 from hounsfield.store.filesystem import FilesystemArea
 
@@ -34,7 +36,7 @@ class Cluster:
     options: PostgresOptions
 
     def open(self, name: str, options: IngestOptions | None = None) -> Bench:
-        database = PostgresDatabase(replace(self.options, node=name))
+        database = PostgresDatabase(replace(self.options, node=_TAGS[name]))
         area = FilesystemArea(self.folder, sync=False, batch=8, node=_TAGS[name])
         bench = open_bench(self.folder, options, area=area, database=database)
         bench.intake.settling.restore = partial(restore_lost, bench.intake)
@@ -133,12 +135,7 @@ def test_rows_that_the_database_lost_are_made_again_from_the_notes(
     bench = nodes[0]
     bench.receive(make_file(sop="1"))
     bench.receive(make_file(sop="2"))
-    with (
-        shared_server().connect() as connection
-    ):  # What a crash of the database does to rows that are not durable.
-        for table in ("attachments", "instances", "series", "studies", "patients"):
-            connection.execute(f"DELETE FROM {cluster.options.schema}.{table}")
-        connection.execute(f"UPDATE {cluster.options.schema}.totals SET generation = generation + 1")
+    lose_rows(cluster)
     assert instances(bench) == []
     bench.settle()
     wanted = sorted(identifiers(sop=sop).public_id(Level.INSTANCE) for sop in "12")
@@ -166,6 +163,86 @@ def test_an_instance_whose_row_could_not_be_written_waits_for_the_database(
     assert instances(bench) == []
     bench.settle()
     assert instances(bench) == [identifiers().public_id(Level.INSTANCE)]
+
+
+def lose_rows(cluster: Cluster) -> None:
+    """What a crash of the database does to rows that are not durable."""
+    with shared_server().connect() as connection:
+        for table in ("attachments", "instances", "series", "studies", "patients"):
+            connection.execute(f"DELETE FROM {cluster.options.schema}.{table}")
+        connection.execute(f"UPDATE {cluster.options.schema}.totals SET generation = generation + 1")
+
+
+class Watch:
+    """A clock that stands still until it is moved."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_what_a_server_acknowledged_before_it_died_for_good_is_indexed_by_another(cluster: Cluster) -> None:
+    one, two = cluster.open("one"), cluster.open("two")
+    one.receive(make_file(sop="1"))
+    one.receive(make_file(sop="2"))
+    torn = one.area.create([b"torn, as its end is missing"], b"")
+    truncate(one.area.path(torn) or "", 20)
+    lose_rows(cluster)
+    watch = Watch()
+    adoption = Adoption(two.intake, two.area, grace_seconds=60, clock=watch)  # type: ignore[arg-type]
+    assert adoption.check() == 0
+    watch.now = 1000.0
+    assert adoption.check() == 0, "it is alive"
+    one.crash()
+    assert adoption.check() == 0, "it may come back"
+    watch.now = 1061.0
+    assert adoption.check() == 2
+    wanted = sorted(identifiers(sop=sop).public_id(Level.INSTANCE) for sop in "12")
+    assert instances(two) == wanted
+    kept = list(two.area.keys())
+    assert len(kept) == 3
+    for key in kept:
+        found = two.area.find(key)
+        assert found is not None
+        assert found.note is None
+    assert two.area.neighbours() == []  # type: ignore[attr-defined]
+    two.settle()
+    again = cluster.open("one")
+    assert recover(again.intake).rows == 0
+    assert instances(again) == wanted
+    assert len(list(two.area.keys())) == 2, "what is torn is swept by its own server"
+    assert two.area.neighbours() == [_TAGS["one"]]  # type: ignore[attr-defined]
+    again.close()
+    two.close()
+
+
+@pytest.mark.parametrize("overwrite", list(Overwrite))
+def test_a_server_that_was_taken_for_dead_loses_nothing(cluster: Cluster, overwrite: Overwrite) -> None:
+    """Another one indexes a file between the moment it was written and that in which its own server does."""
+    options = IngestOptions(overwrite=overwrite)
+    one, two = cluster.open("one", options), cluster.open("two", options)
+    write = one.database.write
+
+    def late(*arguments: object, **named: object) -> object:
+        assert adopt(two.intake, two.area.left_by(_TAGS["one"])) == 1  # type: ignore[attr-defined]
+        return write(*arguments, **named)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(one.database, "write", late)
+        assert one.receive(make_file(sop="1")).outcome is Outcome.SUCCESS
+    one.settle()
+    two.settle()
+    assert instances(one) == [identifiers(sop="1").public_id(Level.INSTANCE)]
+    (key,) = one.area.keys()
+    found = one.area.find(key)
+    assert found is not None
+    assert found.note is None
+    with one.database.read() as tx:
+        assert list_deleted_files(tx, 10) == []
+        assert totals(tx).instances == 1
+    one.close()
+    two.close()
 
 
 def test_each_stable_resource_is_told_by_one_server(nodes: tuple[Bench, Bench]) -> None:

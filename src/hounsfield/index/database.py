@@ -52,6 +52,11 @@ class Pending:
         self.topics |= other.topics
 
 
+def node_task(node: str) -> str:
+    """The task that a server that shares an index does alone as long as it is alive: being this node."""
+    return f"node {node}"
+
+
 class Memo(Protocol):
     """What is known under some keys."""
 

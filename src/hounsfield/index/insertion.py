@@ -126,6 +126,8 @@ def are_known(tx: Transaction, series: str, instance: str) -> tuple[bool, bool]:
 def add_instance(tx: Transaction, new: NewInstance, file: NewAttachment, *, overwrite: bool = False) -> Added:
     """Add an instance and its file; if the index has it already, do nothing, or with `overwrite` replace it.
 
+    Where the index has it with this very file, another server was faster to add it: it is new nevertheless.
+
     Raises
     ------
     ParentsMissing
@@ -134,12 +136,14 @@ def add_instance(tx: Transaction, new: NewInstance, file: NewAttachment, *, over
     keys = tuple(map(to_key, new.public_ids))
     deleted: tuple[str, ...] = ()
     if overwrite and tx.row("SELECT 1 FROM instances WHERE public_id = ?", keys[Level.INSTANCE]):
+        if has_file(tx, file.uuid):
+            return Added(is_new=True)
         deleted = tuple(delete_rows(tx, Level.INSTANCE, keys[Level.INSTANCE], new.reception_date).uuids)
     created: list[Level] = []
     patient, study, series, expected = _find_or_add_parents(tx, new, keys, created)
     instance = _insert_instance(tx, new, keys[Level.INSTANCE], series)
     if instance is None:
-        return Added(is_new=False)
+        return Added(is_new=has_file(tx, file.uuid))
     insert_attachment(tx, Level.INSTANCE, instance, file)
     for kind, value in new.metadata:
         put_metadata(tx, Level.INSTANCE, instance, kind, value)
@@ -155,6 +159,11 @@ def add_instance(tx: Transaction, new: NewInstance, file: NewAttachment, *, over
     for level in (Level.PATIENT, Level.STUDY, Level.SERIES):
         tx.pending.received[level, ids[level]] = (new.reception_date, new.received_ns)
     return Added(is_new=True, created=tuple(reversed(created)), deleted_uuids=deleted)
+
+
+def has_file(tx: Transaction, uuid: str) -> bool:
+    """Whether a resource has a file."""
+    return tx.row("SELECT 1 FROM attachments WHERE uuid = ?", uuid) is not None
 
 
 def insert_attachment(

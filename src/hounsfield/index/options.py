@@ -8,7 +8,7 @@ class PostgresOptions:
     """How to reach PostgreSQL, and how several servers share it. Times in seconds.
 
     `uri` is one of libpq's and stands for `host` to `is_encrypted`. With `is_locked` no other server may use the same
-    schema. `node` names this server among those that share it.
+    schema. `node`, twelve hexadecimal digits, names this server among those that share it.
     """
 
     host: str = "localhost"

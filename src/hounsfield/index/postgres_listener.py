@@ -7,6 +7,7 @@ import threading
 import psycopg
 
 from hounsfield.errors import ArchiveError, Conflict
+from hounsfield.index.database import node_task
 from hounsfield.index.options import PostgresOptions
 from hounsfield.index.postgres_locks import take_lock
 from hounsfield.index.postgres_session import Session
@@ -15,16 +16,12 @@ from hounsfield.index.topics import Topics
 _log = logging.getLogger("hounsfield.postgresql")
 _POLL_SECONDS = 0.5
 _RETRY_SECONDS = 2.0
+_ADOPTION_SECONDS = 15.0  # How long another server may take that does what this one left undone.
 
 
 def channel(options: PostgresOptions) -> str:
     """The name under which the servers of one schema hear each other."""
     return "hounsfield_" + hashlib.sha256(options.schema.encode()).hexdigest()[:16]
-
-
-def node_lock(node: str) -> str:
-    """The name of the lock that a server holds as long as it is alive."""
-    return f"node {node}"
 
 
 class Listener:
@@ -52,7 +49,8 @@ class Listener:
     def _listening(self) -> Session:
         session = Session(self._options)
         try:
-            if self._options.node and not take_lock(session, self._options, node_lock(self._options.node)):
+            name, patience = node_task(self._options.node), _ADOPTION_SECONDS
+            if self._options.node and not take_lock(session, self._options, name, patience_seconds=patience):
                 raise Conflict(
                     "Another server with the same DatabaseServerIdentifier uses this database: each needs its own"
                 )

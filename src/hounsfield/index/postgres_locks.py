@@ -30,9 +30,16 @@ def unlock(session: Session, options: PostgresOptions, name: str) -> None:
     session.ask("SELECT pg_advisory_unlock(?)", (lock_number(options, name),))
 
 
-def take_lock(session: Session, options: PostgresOptions, name: str, *, is_shared: bool = False) -> bool:
+def take_lock(
+    session: Session,
+    options: PostgresOptions,
+    name: str,
+    *,
+    is_shared: bool = False,
+    patience_seconds: float = _PATIENCE_SECONDS,
+) -> bool:
     """Take a lock, waiting a little for it; with `is_shared` together with others that share it."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + patience_seconds
     while not try_lock(session, options, name, is_shared=is_shared):
         if time.monotonic() > deadline:
             return False

@@ -40,6 +40,7 @@ from hounsfield.index.insertion import (
     ParentsMissing,
     add_instance,
     are_known,
+    has_file,
 )
 from hounsfield.index.patients import next_to_recycle
 from hounsfield.ingest.instance import Origin, PublicIds, Reception, describe
@@ -323,7 +324,10 @@ def _index(intake: Intake, new: NewInstance, file: NewAttachment) -> Added:
     try:
         added, recycled = intake.archive.database.write(work, durable=False)
     except (StorageFull, DatabaseCannotSerialize):
-        intake.archive.storage.remove([key])
+        with intake.archive.database.peek() as tx:
+            is_indexed = has_file(tx, file.uuid)  # By another server, which took this one for dead.
+        if not is_indexed:
+            intake.archive.storage.remove([key])
         raise
     except DatabaseUnavailable:  # Whether the row was committed is seen when the database is back.
         intake.settling.add(key)

@@ -71,6 +71,29 @@ def recover(intake: Intake) -> Recovered:
     return Recovered(rows, len(swept))
 
 
+def adopt(intake: Intake, left: Iterable[Recent]) -> int:
+    """Index what a server that will not come back had acknowledged, of the files with a note that it `left`.
+
+    Nothing is deleted: should it live after all, it goes on with its files as if nothing had happened. What was torn
+    stays where it is. How many rows were made.
+    """
+    archive = intake.archive
+    lost: list[tuple[Recent, Note]] = []
+    files = iter(left)
+    while page := list(islice(files, _PAGE)):
+        keys = [each.key for each in page]
+        with archive.database.read() as tx:
+            sizes, deleted = stored_sizes(tx, keys), set(keep_deleted_files(tx, keys))
+        for each in page:
+            if each.key in sizes:
+                if each.size == sizes[each.key]:
+                    intake.settling.add(each.key)
+            elif each.key not in deleted and (whole := archive.storage.find(each.key)) and whole.note:
+                with contextlib.suppress(Corrupt):
+                    lost.append((whole, read_note(whole.note)))
+    return sum(_restore(intake, recent, note, []) for recent, note in sorted(lost, key=_received))
+
+
 def restore_lost(intake: Intake, keys: Iterable[FileKey]) -> None:
     """Index files again whose rows the database lost while this server went on."""
     swept: list[FileKey] = []

@@ -70,6 +70,11 @@ class Settling:
         self._has_deleted = True
         self._wake.set()
 
+    def has_any(self, keys: Collection[FileKey]) -> bool:
+        """Whether some of these files are still to be settled."""
+        with self._lock:
+            return not set(keys).isdisjoint(self._noted)
+
     def settle(self) -> None:
         """Do all that is to be done now."""
         with self._lock:

@@ -31,6 +31,7 @@ from hounsfield.store.slots import Slot, SlotPool
 from hounsfield.store.spool import Buffer, FolderSpool, SpoolFile
 
 _log = logging.getLogger("hounsfield.generic")
+_ADOPTED = "adopted"  # In the folder of a server, when another did what it left undone.
 _MANY_DELETED = 32  # In one folder, from which on it gets no new files.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -48,6 +49,8 @@ class FilesystemArea:
         filling, spool = own / "filling", own / "spool"
         for folder in (filling, spool):
             make_folder(folder, sync=sync)
+        self._nodes = root / ".hounsfield" / "nodes"
+        (own / _ADOPTED).unlink(missing_ok=True)
         spread_subfolders(root)
         self.spool = FolderSpool(spool)
         self._filling = Filling(filling, sync=sync)
@@ -152,6 +155,31 @@ class FilesystemArea:
                     if found.note is not None:
                         self._filling.add([found.key])
                     yield found
+
+    def neighbours(self) -> list[str]:
+        """The other servers that share the files and may have left something undone."""
+        if not self._node or not self._nodes.is_dir():
+            return []
+        return sorted(
+            path.name
+            for path in self._nodes.iterdir()
+            if path.name != self._node and not (path / _ADOPTED).exists() and (path / "filling").is_dir()
+        )
+
+    def left_by(self, node: str) -> Iterator[Recent]:
+        """The files with a note of a server that is dead; `settle` may then be asked to cut them."""
+        for listed in sorted((self._nodes / node / "filling").iterdir()):
+            folder = self._root / listed.name[:2] / listed.name[2:]
+            for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+                if is_key(path.name) and path.name.endswith(node):
+                    found = self._files.glance(FileKey(path.name))
+                    if found is not None and found.note is not None:
+                        self._filling.add([found.key])
+                        yield found
+
+    def note_adopted(self, node: str) -> None:
+        """Nothing that a dead server acknowledged is left undone: nobody needs to look again until it is back."""
+        (self._nodes / node / _ADOPTED).touch()
 
     def find(self, key: FileKey) -> Recent | None:
         """See `StorageArea.find`."""
