@@ -1,6 +1,7 @@
 """Several servers that share an index in PostgreSQL and one folder of files."""
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +15,7 @@ from tests.postgres import shared_server
 from hounsfield.dicom.levels import Level
 from hounsfield.errors import DatabaseUnavailable
 from hounsfield.events import ResourceStable
+from hounsfield.index.database import node_task
 from hounsfield.index.deletion import delete, list_deleted_files
 from hounsfield.index.options import PostgresOptions
 from hounsfield.index.postgres import PostgresDatabase
@@ -173,6 +175,16 @@ def lose_rows(cluster: Cluster) -> None:
         connection.execute(f"UPDATE {cluster.options.schema}.totals SET generation = generation + 1")
 
 
+def wait_until_away(bench: Bench, name: str) -> None:
+    """PostgreSQL takes a moment to notice that a connection is gone."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with bench.database.alone(node_task(_TAGS[name])) as is_away:
+            if is_away:
+                return
+    raise AssertionError("the lock of a dead server is still held")
+
+
 class Watch:
     """A clock that stands still until it is moved."""
 
@@ -195,6 +207,7 @@ def test_what_a_server_acknowledged_before_it_died_for_good_is_indexed_by_anothe
     watch.now = 1000.0
     assert adoption.check() == 0, "it is alive"
     one.crash()
+    wait_until_away(two, "one")
     assert adoption.check() == 0, "it may come back"
     watch.now = 1061.0
     assert adoption.check() == 2
