@@ -77,6 +77,22 @@ def test_an_unknown_set_drops_what_is_not_ascii() -> None:
     assert CharacterSet.parse("ISO_IR 999").decode(b"J\xe9r\xf4me", "LO") == "Jrme"
 
 
+@pytest.mark.parametrize(
+    ("term", "raw", "text"),
+    [
+        ("ISO_IR 13", "山田^太郎".encode("shift_jis"), "山田^太郎"),
+        ("ISO_IR 13", "ソ\\表".encode("shift_jis"), "ソ\\表"),
+        ("ISO_IR 13", b"\xd4\xcf\xc0\xde^\xc0\xdb\xb3", "ﾔﾏﾀﾞ^ﾀﾛｳ"),
+        ("GB2312", "王东".encode("gbk"), "王东"),
+        ("UTF-8", "Jé".encode(), "Jé"),
+        ("ISO8859-1", b"J\xe9", "Jé"),
+        ("ISO-8859-5", "Чехов".encode("iso8859_5"), "Чехов"),
+    ],
+)
+def test_what_careless_devices_mean_is_understood(term: str, raw: bytes, text: str) -> None:
+    assert CharacterSet.parse(term).decode(raw, "PN") == text
+
+
 def test_invalid_bytes_are_dropped() -> None:
     assert CharacterSet.parse("ISO_IR 192").decode(b"a\xffb", "LO") == "ab"
     assert CharacterSet.parse("\\ISO 2022 IR 87").decode(b"a\x1b$B;3E\x1b(Bb", "LO") == "a山b"

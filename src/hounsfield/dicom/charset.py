@@ -7,6 +7,7 @@ Bytes that mean nothing are dropped: a wrong character set must never hide an im
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -58,6 +59,20 @@ _CODECS = MappingProxyType(
 )
 # Multi-byte sets reached by escapes only, with the codec of their G1 (or G0, shifted up) form.
 _MULTIBYTE = MappingProxyType({"87": "euc_jp", "159": "euc_jp", "149": "euc_kr", "58": "gb2312"})
+
+# What careless devices write for a term, and the registration number or term that they mean.
+_MISTAKEN = MappingProxyType(
+    {
+        "UTF8": "192",
+        "UTF-8": "192",
+        "UTF_8": "192",
+        "LATIN1": "100",
+        "GB2312": "GBK",
+        "GB_2312-80": "GBK",
+    }
+)
+# Bytes that JIS X 0201 does not have, and with which Shift JIS begins a character of two bytes.
+_SHIFT_JIS_LEADS = re.compile(rb"[\x81-\x9f\xe0-\xfc]")
 
 _ASCII, _ROMAJI, _KANJI, _KANJI_SUPPLEMENT = "6", "14", "87", "159"
 
@@ -122,6 +137,10 @@ class CharacterSet:
             return raw.decode(self.codec, "ignore")
         if raw.isascii() and b"\x1b" not in raw and self.numbers[0] != "13":
             return raw.decode("ascii")
+        if self.numbers == ("13",) and _SHIFT_JIS_LEADS.search(raw):
+            # Many Japanese devices write Shift JIS, of which this set is a part, under its name.
+            with suppress(UnicodeDecodeError):
+                return raw.decode("shift_jis")
         return _decode_2022(raw, vr, self.numbers)
 
     def encode(self, text: str, vr: str) -> bytes:
@@ -166,8 +185,17 @@ def _named(name: str) -> CharacterSet:
 def _number(term: str) -> str:
     """`100` for `ISO_IR 100`, `ISO 2022 IR 100`, `ISO_IR_100` and the like; empty if unknown."""
     match = re.fullmatch(r"ISO[ _-]?(?:2022[ _-]?)?IR[ _-]?(\d+)", term.upper())
-    number = match[1] if match else term.upper()
+    number = match[1] if match else _meant(term.upper())
     return number if number in _CODECS or number in _MULTIBYTE or number == "13" else ""
+
+
+def _meant(term: str) -> str:
+    """The number or term that is meant by what is no term of the standard; the term itself if that is not known."""
+    iso_8859 = re.fullmatch(r"ISO[ _-]?8859[ _-](\d+)", term)
+    if iso_8859 is not None:
+        codec = f"iso8859_{iso_8859[1]}" if iso_8859[1] != "1" else "latin_1"
+        return next((number for number, each in _CODECS.items() if each == codec), "")
+    return _MISTAKEN.get(term, term)
 
 
 def _decode_2022(raw: bytes, vr: str, numbers: tuple[str, ...]) -> str:
