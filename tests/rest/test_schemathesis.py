@@ -43,7 +43,8 @@ def _fill(server: RunningServer) -> dict[str, str]:
     They are not many: `POST /patients/{id}/modify` copies studies to the same patient, and so doubles them.
     """
     if server.json("/statistics")["CountInstances"] > _MANY:
-        server.json("/tools/bulk-delete", {"Resources": server.json("/patients")})
+        everything = json.dumps({"Resources": server.json("/patients")}).encode()
+        assert server.request("POST", "/tools/bulk-delete", everything)[0] == 200
     if server.json("/statistics")["CountInstances"] < 2:
         for file in (slice_file(), real_file("CT_small.dcm")):
             server.request("POST", "/instances", file)
