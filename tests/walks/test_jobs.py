@@ -178,6 +178,7 @@ def test_jobs_can_be_cancelled_though_all_threads_wait_for_them(tmp_path: Path) 
                 if job["State"] == "Pending":
                     assert server.request("POST", f"/jobs/{job['ID']}/cancel") == (200, b"{}")
             assert [each.result(20)[0] for each in waiting] == [500, 500]
+            silent.accept()[0].close()  # Lets the job fail, and the server stop.
 
 
 def test_a_filter_that_a_job_asks_may_wait_for_another_job(tmp_path: Path) -> None:
