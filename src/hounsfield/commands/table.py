@@ -3,26 +3,18 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from types import ModuleType
+from importlib import import_module
 
-from hounsfield.commands import diff, dump, echo, find, retrieve, send, worklist
 from hounsfield.errors import ArchiveError
 
-COMMANDS: dict[str, ModuleType] = {
-    "diff": diff,
-    "dump": dump,
-    "echo": echo,
-    "find": find,
-    "retrieve": retrieve,
-    "send": send,
-    "worklist": worklist,
-}
+COMMANDS = ("diff", "dump", "echo", "find", "retrieve", "send", "worklist")
+"""Their modules have the same names, and only the one that is run is loaded."""
 FAILURE = 1
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
     """Run a command; the exit status is returned: 0 if all went well, 1 if not, 2 if it was not understood."""
-    module = COMMANDS[name]
+    module = import_module(f"hounsfield.commands.{name}")
     parser = argparse.ArgumentParser(
         prog=f"hounsfield {name}",
         description=module.__doc__,

@@ -20,7 +20,6 @@ from hounsfield.dicom.uids import (
 from hounsfield.errors import PeerFailure, Unsupported
 from hounsfield.hooks import Destination, OutgoingStoreFilter
 from hounsfield.http.errors import NoPresentationContext, NoSopClassOrInstance
-from hounsfield.imaging.transcode import transcode
 from hounsfield.index.attachments import Attachment, AttachmentType, Compression
 from hounsfield.index.sending import StoredInstance
 from hounsfield.net.agreement import PresentationContext
@@ -239,6 +238,8 @@ class Sender:
                 yield context
 
     def _transcode(self, instance: StoredInstance, file: Buffer, transfer_syntax_uid: str) -> Parcel:
+        from hounsfield.imaging.transcode import transcode  # Most commands that send never need it.
+
         made = transcode(file, transfer_syntax_uid, lossy_quality=self._shipping.options.lossy_quality)
         head = read_head(made)
         uid = head.dataset.get("SOPInstanceUID") or instance.sop_instance_uid
