@@ -102,6 +102,24 @@ def test_more_threads_than_workers_take_turns(pool: WorkerPool, make: Make, grey
     assert 1 <= len(pool.process_ids()) <= 2
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits address space")
+def test_a_worker_may_take_the_memory_that_its_frame_explains(
+    pool: WorkerPool, make: Make, grey: Grey
+) -> None:
+    decode(encoded(make, grey))
+    small = address_space(pool)
+    large = np.resize(grey, (2000, 2000))
+    np.testing.assert_array_equal(decode(encoded(make, large)).array[..., 0], large)
+    assert 512 << 20 < small < 1 << 30
+    assert small + (400 << 20) < address_space(pool) < 2 << 30
+
+
+def address_space(pool: WorkerPool) -> int:
+    """The limit of the worker that was at work last."""
+    lines = Path(f"/proc/{pool.process_ids()[-1]}/limits").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[3]) for line in lines if line.startswith("Max address space"))
+
+
 def test_what_is_corrupt_is_corrupt_there_too(pool: WorkerPool, make: Make, grey: Grey) -> None:
     frame = encoded(make, grey)
     broken = EncodedFrame(bytes(frame.data)[:200], frame.transfer_syntax_uid, frame.description, 1)

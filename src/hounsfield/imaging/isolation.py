@@ -48,7 +48,8 @@ class IsolationOptions:
     """For one frame."""
 
     memory_bytes: int = 8 << 30
-    """Address space of a worker, where the system can limit it."""
+    """Address space of a worker at most, where the system can limit it; on Linux each frame has a limit of its own
+    below this, by its size."""
 
 
 class WorkerFailure(errors.Corrupt):

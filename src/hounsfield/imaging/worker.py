@@ -12,16 +12,23 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from hounsfield import errors
 from hounsfield.imaging.decode import decode_samples
+from hounsfield.imaging.description import PixelDescription
 from hounsfield.imaging.isolation import Header, receive, send
 from hounsfield.imaging.recode import header_of_recoded, recode, work_of_header
 from hounsfield.imaging.wire import Part, frame_of_header, header_of_decoded
 
 _NOTHING_OPEN = Path(os.devnull)
 _VIDEO = "decode_video"
+_SIZE = Path("/proc/self/statm")
+_ROOM = 512 << 20
+"""Bytes that any question may take: libraries that are loaded, stacks of threads."""
+
+_TIMES_A_FRAME = 64
+"""The most that was measured is 32 times a frame, of lossy JPEG XL; all other encoders and decoders stay under 20."""
 
 
 def main(arguments: list[str | int]) -> None:
@@ -33,6 +40,7 @@ def main(arguments: list[str | int]) -> None:
         while (question := receive(questions)) is not None:
             # Ends the process from a thread of its own, even out of a loop in a codec.
             faulthandler.dump_traceback_later(timeout, exit=True, file=nowhere)
+            _allow(question, memory)
             with _content(shared, question) as content:
                 answer, parts = _answer(question, content)
             shared.seek(0)
@@ -60,6 +68,24 @@ def _limit(memory: int) -> None:
     for kind, limit in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0)):
         with suppress(ValueError, OSError):  # lower already
             resource.setrlimit(kind, (limit, limit))
+
+
+def _allow(question: Header, memory: int) -> None:
+    """Let this question take the memory that its frame explains, so that a small file cannot take all there is."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    pages = int(_SIZE.read_text(encoding="ascii").split()[0])
+    frame = (
+        PixelDescription(**cast(dict[str, Any], question["description"]))
+        if "description" in question
+        else None
+    )
+    wanted = 0 if frame is None else frame.decoded_bytes * _TIMES_A_FRAME
+    allowed = pages * resource.getpagesize() + _ROOM + 2 * cast(int, question["size"]) + wanted
+    with suppress(ValueError, OSError):  # lower already
+        resource.setrlimit(resource.RLIMIT_AS, (min(allowed, memory), memory))
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """The frames of a stored instance: as they are stored, and as images to look at."""
 
 import mmap
+import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -34,6 +35,8 @@ from hounsfield.retrieve.partial import partial_file
 STANDARD = "standard"
 # Below this, reading is cheaper than mapping and touching the pages one by one.
 _MAPPED_SIZE = 4 << 20
+_LARGE_FRAME = 256 << 20
+_one_large_frame = threading.Lock()
 
 
 class View(Enum):
@@ -194,16 +197,28 @@ def image(archive: Archive, public_id: str, number: int, wanted: ImageRequest) -
     BadRequest
         If the window or the quality make no sense.
     """
-    return write_image(frame_picture(archive, public_id, number, wanted), wanted)
+    head, frame = _open_frame(archive, public_id, number)
+    with _turn(frame):
+        return write_image(_picture(archive, head, frame, wanted), wanted)
 
 
 def frame_picture(archive: Archive, public_id: str, number: int, wanted: ImageRequest) -> render.Image:
     """The image of one frame before it is written, whatever format is wanted. Errors as of `image`."""
     head, frame = _open_frame(archive, public_id, number)
+    with _turn(frame):
+        return _picture(archive, head, frame, wanted)
+
+
+def _turn(frame: EncodedFrame) -> AbstractContextManager[object]:
+    """Very large frames are shown one after the other: each takes three times its size and more while it is."""
+    return _one_large_frame if frame.description.decoded_bytes > _LARGE_FRAME else nullcontext()
+
+
+def _picture(archive: Archive, head: Head, frame: EncodedFrame, wanted: ImageRequest) -> render.Image:
     pixels = decode(frame)
     if wanted.view is View.RENDERED and wanted.presentation:
         return _presented(archive, head, frame, pixels, wanted)
-    return _viewed(pixels, head, number, wanted)
+    return _viewed(pixels, head, frame.number, wanted)
 
 
 def numpy_file(
