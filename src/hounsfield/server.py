@@ -124,6 +124,7 @@ def serve(configuration: Configuration, flags: Flags | None = None) -> Iterator[
         stack.enter_context(isolated(records.isolation(configuration)))
         host, network, spool_area = _build(configuration, stack)
         dispatcher = _dispatcher(configuration, host)
+        stack.callback(network.shipping.kept.close)
         host.engine.start(is_reloading=flags is None or flags.is_job_restart_wanted)
         stack.callback(host.engine.stop)
         for running in host.runs:

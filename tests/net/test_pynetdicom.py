@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from pynetdicom.pdu_primitives import (
     UserIdentityNegotiation,
 )
 
+from hounsfield.net.items import AsynchronousWindow
 from hounsfield.net.messages import Operation
 from hounsfield.net.negotiation import IdentityAnswer
 from hounsfield.net.scu import RemoteNode, associate
@@ -128,7 +130,10 @@ def their_server(**options: Any) -> Iterator[tuple[RemoteNode, list[Dataset]]]:
     ae.require_called_aet = options.get("strict", False)
     ae.add_supported_context(VERIFICATION)
     ae.add_supported_context(CT, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
+    handlers: list[Any] = [(evt.EVT_C_STORE, store)]
+    if options.get("answers_window"):
+        handlers.append((evt.EVT_ASYNC_OPS, lambda _: (5, 5)))
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
     assert server is not None
     try:
         yield RemoteNode("127.0.0.1", server.server_address[1], "PEER"), received
@@ -150,3 +155,11 @@ def test_we_may_echo_and_store(maximum: int) -> None:
             assert requester.store(context, "1.2.3.7", data).status == 0xB007
         assert [dataset.SOPInstanceUID for dataset in received] == ["1.2.3.7"] * 2
         assert received[0].PixelData == implicit.PixelData
+
+
+@pytest.mark.parametrize("options", [{}, {"answers_window": True}])
+def test_one_store_at_a_time_is_under_way_as_it_never_agrees_to_more(options: dict[str, bool]) -> None:
+    proposal = replace(PROPOSAL, window=AsynchronousWindow(8, 8))
+    with their_server(**options) as (node, _), associate(node, proposal, FAST) as requester:
+        assert (requester.agreement.invoked, requester.agreement.performed) == (1, 1)
+        assert requester.echo() == 0

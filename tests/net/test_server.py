@@ -15,7 +15,15 @@ from hounsfield.net.agreement import Caller
 from hounsfield.net.association import AssociationAborted
 from hounsfield.net.dimse import CommandField, CommandSet
 from hounsfield.net.items import AsynchronousWindow, IdentityType, RoleSelection, UserIdentity
-from hounsfield.net.messages import Operation, Request, Response, Responses, SubOperation
+from hounsfield.net.messages import (
+    Operation,
+    Request,
+    Response,
+    Responses,
+    Service,
+    SubOperation,
+    SubOperations,
+)
 from hounsfield.net.negotiation import IdentityAnswer
 from hounsfield.net.options import ServerOptions
 from hounsfield.net.scu import AssociationRejected, RemoteNode, Requester, associate, open_association
@@ -181,6 +189,35 @@ def test_the_window_is_narrowed_to_ours(world: World) -> None:
         assert requester.echo() == 0
 
 
+def test_requests_may_be_sent_ahead_of_the_answers(make_world: Make) -> None:
+    world = make_world()
+    world.change(window=AsynchronousWindow(4, 1))
+    with associate(world.node, replace(PROPOSAL, window=AsynchronousWindow(8, 8)), FAST) as requester:
+        assert requester.window == 4
+        context = requester.find_context(CT)
+        assert context is not None
+        sent = [requester.write_store(context, f"1.{n}", bytes((n,)) * 50_000) for n in range(4)]
+        for outgoing in sent:
+            requester.begin(outgoing)
+        answers = [requester.finish() for _ in sent]
+    assert [message_id for message_id, _ in answers] == [outgoing.message_id for outgoing in sent]
+    assert [answer.status for _, answer in answers] == [0] * 4
+    assert [each.data for each in world.stored] == [bytes((n,)) * 50_000 for n in range(4)]
+
+
+def test_nothing_else_is_under_way_beside_what_sends_requests_itself(make_world: Make) -> None:
+    world = make_world()
+    find = world.policy.find_service
+
+    def taking_turns(uid: str) -> Service | None:
+        service = find(uid)
+        return None if service is None else replace(service, takes_turns=True)
+
+    world.change(window=AsynchronousWindow(4, 4), find_service=taking_turns)
+    with associate(world.node, replace(PROPOSAL, window=AsynchronousWindow(8, 8)), FAST) as requester:
+        assert (requester.agreement.invoked, requester.agreement.performed) == (1, 4)
+
+
 def test_an_identity_is_asked_about_and_answered(world: World) -> None:
     seen: list[Caller] = []
 
@@ -315,23 +352,29 @@ def test_a_cancel_that_comes_too_late_is_ignored(world: World) -> None:
         assert requester.echo() == 0
 
 
+def store_command(number: int) -> CommandSet:
+    return {
+        "CommandField": CommandField.C_STORE_RQ,
+        "AffectedSOPClassUID": CT,
+        "AffectedSOPInstanceUID": f"1.{number}",
+    }
+
+
 def test_sub_operations_are_performed_on_the_association(world: World) -> None:
     """As C-GET needs them: the requester stores what comes while it waits for its final response."""
     completions: list[int] = []
 
+    def completed(completion: CommandSet) -> Response:
+        status = completion["Status"]
+        assert isinstance(status, int)
+        completions.append(status)
+        return Response(0xFF00, elements={"NumberOfRemainingSuboperations": 3 - len(completions)})
+
     def respond(request: Request) -> Responses:
-        for number in range(3):
-            command: CommandSet = {
-                "CommandField": CommandField.C_STORE_RQ,
-                "AffectedSOPClassUID": CT,
-                "AffectedSOPInstanceUID": f"1.{number}",
-            }
-            completion = yield SubOperation(request.context.id, command, bytes(100_000))
-            assert completion is not None
-            status = completion["Status"]
-            assert isinstance(status, int)
-            completions.append(status)
-            yield Response(0xFF00, elements={"NumberOfRemainingSuboperations": 2 - number})
+        yield SubOperations(
+            SubOperation(request.context.id, store_command(number), bytes(100_000), completed)
+            for number in range(3)
+        )
         yield Response(0)
 
     world.respond = respond
@@ -363,17 +406,16 @@ def test_sub_operations_are_performed_on_the_association(world: World) -> None:
 def test_a_cancel_in_a_sub_operation_lets_it_be_counted_and_stops_the_next(world: World) -> None:
     completed: list[int] = []
 
+    def note(_: CommandSet) -> Response:
+        completed.append(len(completed))
+        return Response(0xFF00)
+
     def respond(request: Request) -> Responses:
         try:
-            for number in range(1000):
-                command: CommandSet = {
-                    "CommandField": CommandField.C_STORE_RQ,
-                    "AffectedSOPClassUID": CT,
-                    "AffectedSOPInstanceUID": f"1.{number}",
-                }
-                completion = yield SubOperation(request.context.id, command, b"data")
-                assert completion is not None
-                completed.append(number)
+            yield SubOperations(
+                SubOperation(request.context.id, store_command(number), b"data", note)
+                for number in range(1000)
+            )
         except Cancelled:
             yield Response(0xFE00, elements={"NumberOfCompletedSuboperations": len(completed)})
 
@@ -397,6 +439,9 @@ def test_a_cancel_in_a_sub_operation_lets_it_be_counted_and_stops_the_next(world
             "Status": 0,
         }
         association.send_message(3, answer)
+        pending = association.read_command()
+        assert pending is not None
+        assert pending[1]["Status"] == 0xFF00
         final = association.read_command()
         assert final is not None
         assert (final[1]["Status"], final[1]["NumberOfCompletedSuboperations"]) == (0xFE00, 1)

@@ -25,11 +25,8 @@ from hounsfield.commands.arguments import (
 from hounsfield.errors import ArchiveError, BadRequest, Corrupt, PeerFailure
 from hounsfield.http.errors import NoSopClassOrInstance
 from hounsfield.index.sending import StoredInstance
-from hounsfield.remote.dialing import dimse_failure
-from hounsfield.remote.sender import Sender, Shipping, describe, is_success
+from hounsfield.remote.sender import Sender, Shipping, describe
 from hounsfield.store.spool import Buffer
-
-_AHEAD = 200
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -64,18 +61,14 @@ def _send_all(
     progress = Progress("sent")
     modality = modality_of(arguments)
     with Sender(shipping, modality) as sender:
-        for number, instance in enumerate(instances):
-            coming = instances[number + 1 : number + _AHEAD]
-            was_open = sender.is_open
+        for number, shipped in enumerate(sender.ship(instances), 1):
             try:
-                status = sender.send(instance, coming)
-                if status is not None and not is_success(status):
-                    raise dimse_failure("C-STORE", modality.ae_title, status)
+                shipped.check(modality)
             except ArchiveError as error:
-                if isinstance(error, PeerFailure) and not was_open and not sender.is_open:
+                if isinstance(error, PeerFailure) and not sender.has_served and not sender.is_open:
                     raise
-                failures[instance.file.uuid] = str(error)
-            progress.show(number + 1, len(instances))
+                failures[shipped.instance.file.uuid] = str(error)
+            progress.show(number, len(instances))
     progress.end()
     return failures
 

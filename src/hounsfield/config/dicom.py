@@ -24,6 +24,7 @@ from hounsfield.net.tls import PROTOCOL_VERSIONS, client_context
 from hounsfield.remote.commitment import CommitmentReports, Reference
 from hounsfield.remote.dialing import ScuOptions
 from hounsfield.remote.directory import MODALITIES_PROPERTY, PEERS_PROPERTY, Directory, StoredDirectory
+from hounsfield.remote.kept import KeptAssociations
 from hounsfield.remote.modality import Modality, read_modality, write_modality
 from hounsfield.remote.network import Network
 from hounsfield.remote.peer import Peer, read_peer, write_peer
@@ -37,6 +38,9 @@ from hounsfield.scp.query import QueryOptions
 from hounsfield.scp.retrieve import RetrieveOptions
 
 _log = logging.getLogger("hounsfield.dicom")
+
+_MAPPED = 1 << 16
+"""Bytes from which a file that is only sent is better mapped than read: the system then copies it once."""
 
 
 def query_options(configuration: Configuration, intake: Intake) -> QueryOptions:
@@ -81,7 +85,10 @@ class OutgoingFilters:
 def network(configuration: Configuration, archive: Archive, filters: OutgoingFilters) -> Network:
     """The other servers, and how they are spoken with."""
     shipping = Shipping(
-        lambda instance: map_attachment(archive, instance.file), scu_options(configuration), filters.store
+        lambda instance: map_attachment(archive, instance.file, smallest=_MAPPED),
+        scu_options(configuration),
+        filters.store,
+        KeptAssociations(configuration.integer("DicomAssociationCloseDelay")),
     )
     modalities, peers = _modalities(configuration, archive), _peers(configuration, archive)
     reports = CommitmentReports(configuration.integer("StorageCommitmentReportsSize"))
@@ -183,6 +190,7 @@ def scu_options(configuration: Configuration) -> ScuOptions:
         echo_checks_find=configuration.boolean("DicomEchoChecksFind"),
         is_comparison_strict=server.is_comparison_strict,
         logs_exports=configuration.boolean("LogExportedResources"),
+        window=configuration.integer("DicomAsynchronousWindow"),
         tls=client_tls(configuration),
     )
 
@@ -257,4 +265,5 @@ def acceptance_rules(configuration: Configuration) -> AcceptanceRules:
         unknown_sop_class_accepted=options.unknown_sop_class_accepted,
         accepted_sop_classes=options.accepted_sop_classes,
         rejected_sop_classes=options.rejected_sop_classes,
+        window=configuration.integer("DicomAsynchronousWindow"),
     )

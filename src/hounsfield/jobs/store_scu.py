@@ -1,24 +1,23 @@
 """Jobs `DicomModalityStore`: sending resources to a modality by C-STORE."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from hounsfield.dicom.identifiers import PublicId
-from hounsfield.errors import ArchiveError, PeerFailure
+from hounsfield.errors import ArchiveError
 from hounsfield.index.sending import StoredInstance, load_to_send
 from hounsfield.jobs.kinds import JobKind, JobRun
 from hounsfield.jobs.resources import deleted_before_sent, listed_instances
 from hounsfield.net.dimse import CommandValue
 from hounsfield.remote.commitment import Reference, request_commitment
-from hounsfield.remote.dialing import DimseFailure, dimse_failure
+from hounsfield.remote.dialing import DimseFailure
 from hounsfield.remote.modality import Modality, read_modality, write_modality
 from hounsfield.remote.network import Network
-from hounsfield.remote.sender import Sender, is_success
+from hounsfield.remote.sender import Sender, Shipped, is_success
 
 STORE_SCU = "DicomModalityStore"
-_AHEAD = 200
 _PAGE = 500
 
 
@@ -36,10 +35,12 @@ def store_parameters(
     timeout_seconds: float | None = None,
     originator: tuple[str, int] | None = None,
     commitment_uid: str | None = None,
+    keeps_association: bool = False,
 ) -> dict[str, object]:
     """The parameters of a job: `instances` are those of the resources now.
 
-    `originator` is who asked for a C-MOVE, and under which Message ID.
+    `originator` is who asked for a C-MOVE, and under which Message ID. With `keeps_association` that is left open for a
+    while after the job, for the next one.
     """
     parameters: dict[str, object] = {
         "Modality": modality_parameter(modality),
@@ -53,6 +54,8 @@ def store_parameters(
         parameters["MoveOriginatorAET"], parameters["MoveOriginatorID"] = originator
     if commitment_uid is not None:
         parameters["StorageCommitmentTransactionUID"] = commitment_uid
+    if keeps_association:
+        parameters["KeepAssociation"] = True
     return parameters
 
 
@@ -73,7 +76,7 @@ def run_store(network: Network, run: JobRun) -> Iterator[None]:
     Raises
     ------
     ArchiveError
-        As `Sender.send`; DimseFailure if the modality refuses an instance; NotFound if one was deleted meanwhile.
+        As `Sender.ship`; DimseFailure if the modality refuses an instance; NotFound if one was deleted meanwhile.
     """
     parameters: dict[str, Any] = run.parameters
     instances = listed_instances(parameters)
@@ -88,22 +91,33 @@ def run_store(network: Network, run: JobRun) -> Iterator[None]:
         modality_of(parameters),
         calling_ae_title=parameters["LocalAet"],
         timeout_seconds=parameters.get("Timeout"),
+        keeps=bool(parameters.get("KeepAssociation")),
     )
     with sender:
         for page in work.pages():
-            with network.archive.database.read() as tx:
-                ready = load_to_send(tx, page)
-            places = {instance.public_id: place for place, instance in enumerate(ready)}
-            for public_id in page:
-                yield
-                place = places.get(public_id)
-                if place is None:
-                    work.miss(public_id)
-                else:
-                    work.send(sender, ready[place], ready[place + 1 : place + _AHEAD], elements)
-                work.advance()
+            yield from _send_page(network, work, sender, page, elements)
     if "StorageCommitmentTransactionUID" in parameters:
         _commit(network, parameters, instances)
+
+
+def _send_page(
+    network: Network,
+    work: "_Work",
+    sender: Sender,
+    page: Sequence[PublicId],
+    elements: dict[str, CommandValue],
+) -> Iterator[None]:
+    with network.archive.database.read() as tx:
+        ready = load_to_send(tx, page)
+    work.skip(page, ready)
+    yield
+    try:
+        for shipped in sender.ship(ready, elements):
+            work.note(shipped)
+            yield
+    finally:  # Also when the job is paused or stopped: what is under way is waited for, so that it is not sent twice.
+        for shipped in sender.drain():
+            work.note_if_stored(shipped)
 
 
 def _commit(network: Network, parameters: dict[str, Any], instances: Sequence[PublicId]) -> None:
@@ -129,7 +143,10 @@ class _Work:
 
     run: JobRun
     instances: Sequence[PublicId]
-    is_peer_gone: bool = False
+    done: set[PublicId] = field(default_factory=set)
+    """Those dealt with after the position."""
+    missing: Set[PublicId] = frozenset()
+    """Those of the page that do not exist any more."""
 
     @property
     def position(self) -> int:
@@ -156,39 +173,40 @@ class _Work:
         for start in range(self.position, len(self.instances), _PAGE):
             yield self.instances[start : start + _PAGE]
 
-    def advance(self) -> None:
-        """One more is dealt with."""
-        self.run.state["Position"] = self.position + 1
-        self.run.progress = self.position / max(len(self.instances), 1)
+    def skip(self, page: Sequence[PublicId], ready: Sequence[StoredInstance]) -> None:
+        """Those of a page that were deleted meanwhile: if the job is permissive they count, else it is the end."""
+        self.missing = set(page) - {instance.public_id for instance in ready}
+        if self.missing and not self.run.is_permissive:
+            raise deleted_before_sent(min(self.missing))
+        self._advance(self.missing)
 
-    def miss(self, public_id: str) -> None:
-        """One was deleted meanwhile: if the job is permissive that is counted, else it is the end."""
-        self._count_failure()
-        if not self.run.is_permissive:
-            raise deleted_before_sent(public_id)
-
-    def send(
-        self,
-        sender: Sender,
-        instance: StoredInstance,
-        coming: Sequence[StoredInstance],
-        elements: dict[str, CommandValue],
-    ) -> None:
-        """Send one; if the job is permissive, a failure is counted. Who cannot be reached once is not tried again."""
-        if self.is_peer_gone:
-            self._count_failure()
-            return
+    def note(self, shipped: Shipped) -> None:
+        """One was sent, or could not be: if the job is permissive that is counted, else it is the end."""
         try:
-            status = sender.send(instance, coming, elements)
-            if status is not None and not is_success(status):
-                raise dimse_failure("C-STORE", sender.modality.ae_title, status)
+            shipped.check(modality_of(self.run.parameters))
         except ArchiveError as error:
             if isinstance(error, DimseFailure):
                 self.run.error_payload = dimse_payload(error)
             if not self.run.is_permissive:
                 raise
-            self.is_peer_gone = isinstance(error, PeerFailure) and not sender.is_open
             self._count_failure()
+        self._advance({shipped.instance.public_id})
+
+    def note_if_stored(self, shipped: Shipped) -> None:
+        """One was under way when the job ended: if it did not arrive, it is still to be sent."""
+        if shipped.status is not None and is_success(shipped.status):
+            self._advance({shipped.instance.public_id})
+
+    def _advance(self, done: Set[PublicId]) -> None:
+        self.done |= done
+        position = self.position
+        while position < len(self.instances) and self.instances[position] in self.done:
+            if self.instances[position] in self.missing:
+                self._count_failure()
+            self.done.discard(self.instances[position])
+            position += 1
+        self.run.state["Position"] = position
+        self.run.progress = position / max(len(self.instances), 1)
 
     def _count_failure(self) -> None:
         failed = self.run.state.get("Failed", 0)

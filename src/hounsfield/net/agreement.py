@@ -39,5 +39,9 @@ class Agreement:
     maximum_length: int
     peer_implementation_class_uid: str = ""
     peer_implementation_version_name: str = ""
+    invoked: int = 1
+    """How many requests the requester may have outstanding. PS3.7 D.3.3.3."""
+    performed: int = 1
+    """How many the acceptor may, such as the C-STOREs of a C-GET."""
     extended: Mapping[str, bytes] = field(default_factory=dict)
     """Service-class application information agreed upon, by SOP class UID."""

@@ -1,7 +1,7 @@
 """An open connection that speaks the upper layer: messages out, messages in. Used by provider and requester."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
 from hounsfield.errors import Corrupt, PeerFailure, TimedOut
@@ -92,24 +92,43 @@ class Association:
 
     def send_message(self, context_id: int, command: CommandSet, payload: Buffer | None = None) -> None:
         """Send a message in as many fragments as the peer wants, in as few system calls as possible."""
-        self.send_messages(context_id, command, (payload,))
+        self.transmit(self.write_message(context_id, command, payload))
 
     def send_messages(self, context_id: int, command: CommandSet, payloads: Sequence[Buffer | None]) -> None:
         """Send messages that differ by their data sets alone."""
-        self._layer.check_data_may_be_sent()
-        length = self._maximum_length
         encoded = encode_command(command)
-        pdus = chain.from_iterable(
-            fragment(context_id, body, is_command=is_command, maximum_length=length)
-            for payload in payloads
-            for is_command, body in ((True, encoded), (False, payload))
-            if body is not None
+        self.transmit(
+            chain.from_iterable(self._write_pdus(context_id, encoded, payload) for payload in payloads)
         )
+
+    def write_message(
+        self, context_id: int, command: CommandSet, payload: Buffer | None = None
+    ) -> Iterable[Buffer]:
+        """The PDUs of a message, for `transmit`: made now, or if there are very many, as they are sent."""
+        pdus = self._write_pdus(context_id, encode_command(command), payload)
+        return pdus if payload is not None and len(payload) > _MOST_BYTES else list(pdus)
+
+    def _write_pdus(self, context_id: int, command: bytes, payload: Buffer | None) -> Iterator[Buffer]:
+        length = self._maximum_length
+        for header, body in fragment(context_id, command, is_command=True, maximum_length=length):
+            yield header
+            yield body
+        if payload is not None:
+            for header, body in fragment(context_id, payload, is_command=False, maximum_length=length):
+                yield header
+                yield body
+
+    def transmit(self, pdus: Iterable[Buffer]) -> None:
+        """Send P-DATA-TF PDUs that `write_message` made."""
+        self._layer.check_data_may_be_sent()
+        if isinstance(pdus, list):
+            self.transport.send(pdus)
+            return
         waiting: list[Buffer] = []
         size = 0
-        for header, body in pdus:
-            waiting += (header, body)
-            size += len(body)
+        for part in pdus:
+            waiting.append(part)
+            size += len(part)
             if len(waiting) >= _MOST_BUFFERS or size >= _MOST_BYTES:
                 self.transport.send(waiting)
                 waiting, size = [], 0

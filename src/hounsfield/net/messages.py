@@ -6,13 +6,13 @@ C-GET can have its C-STORE sub-operations performed on the same association:
 
 - `yield Response(...)` sends a response; the last one has a status that is not pending;
 - `yield Burst(...)` sends several pending responses at once, where there are many;
-- `completion = yield SubOperation(...)` sends a request of our own and gives the command set of its response;
-- a C-CANCEL arrives as `errors.Cancelled` raised at the `yield` of a pending response, or of a sub-operation that is
-  then not performed: the generator may answer with its counters and status FE00H, or let it pass, which sends
-  that status for it.
+- `yield SubOperations(...)` sends requests of our own, and pending responses as they are done;
+- a C-CANCEL arrives as `errors.Cancelled` raised at the `yield` of a pending response, or of sub-operations, those
+  that were begun being completed first: the generator may answer with its counters and status FE00H, or let it
+  pass, which sends that status for it.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -75,16 +75,29 @@ class Burst:
 class SubOperation:
     """A request of our own on the association of a request, such as the C-STORE of a C-GET.
 
-    `command` lacks Message ID and Command Data Set Type, which are filled in.
+    `command` lacks Message ID and Command Data Set Type, which are filled in. `completed` is told the command set of
+    the response, and gives the pending response to send then.
     """
 
     context_id: int
     command: CommandSet
-    payload: Buffer | None = None
+    payload: Buffer | None
+    completed: Callable[[CommandSet], Response]
 
 
-Step = Response | Burst | SubOperation
-Responses = Generator[Step, CommandSet | None, None]
+@dataclass(frozen=True, slots=True)
+class SubOperations:
+    """Requests of our own, as many of them outstanding as the requester agreed to.
+
+    The next one is asked for while the requester is busy with the one before, so that making it costs no time; that
+    must not raise `ArchiveError`.
+    """
+
+    operations: Iterator[SubOperation]
+
+
+Step = Response | Burst | SubOperations
+Responses = Generator[Step, None, None]
 
 
 def _no_prefix(request: Request) -> bytes:  # noqa: ARG001  # What a Service wants.
@@ -109,6 +122,8 @@ class Service:
     accepts_transfer_syntax: Callable[[str], bool]
     preferred_transfer_syntaxes: tuple[str, ...] = ()
     """The first of these that was proposed is taken; if empty, the order of the requester decides."""
+    takes_turns: bool = False
+    """Whether no other request may be outstanding beside one of its own, as with C-GET, which sends requests itself."""
     accepts_scp_role: bool = False
     """Whether the requester may be provider, as it must be to receive by C-GET."""
     spool_prefix: Callable[[Request], bytes] = _no_prefix

@@ -1,7 +1,7 @@
 """Answering a proposed association. PS3.8 7.1, 9.3.4; PS3.7 Annex D."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from hounsfield.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -46,6 +46,8 @@ class IdentityAnswer:
 
 
 _ONE_AT_A_TIME = AsynchronousWindow(1, 1)
+_MOST_OUTSTANDING = 64
+"""Where there is no limit."""
 
 
 def _accept_identity(caller: Caller) -> IdentityAnswer:  # noqa: ARG001  # What a Policy wants.
@@ -113,6 +115,7 @@ def answer(
         proposal.user_information.maximum_length,
         proposal.user_information.implementation_class_uid,
         proposal.user_information.implementation_version_name,
+        *_outstanding(information.asynchronous_window),
         {extended.sop_class_uid: extended.information for extended in information.extended},
     )
     return Acceptance(accept, agreement, permitted, policy.find_service)
@@ -169,11 +172,25 @@ def _user_information(
         maximum_length=maximum_length,
         implementation_class_uid=policy.implementation_class_uid,
         implementation_version_name=policy.implementation_version_name,
-        asynchronous_window=None if window is None else _narrow(window, policy.window),
+        asynchronous_window=None if window is None else _answer_window(window, proposal, policy),
         roles=tuple(_answer_roles(proposed.roles, policy)),
         extended=tuple(_answer_extended(proposed.extended, policy)),
         user_identity_answer=identity_answer,
     )
+
+
+def _outstanding(agreed: AsynchronousWindow | None) -> tuple[int, int]:
+    if agreed is None:
+        return 1, 1
+    return agreed.invoked or _MOST_OUTSTANDING, agreed.performed or _MOST_OUTSTANDING
+
+
+def _answer_window(
+    proposed: AsynchronousWindow, proposal: AssociateRequest, policy: Policy
+) -> AsynchronousWindow:
+    services = map(policy.find_service, {context.abstract_syntax for context in proposal.contexts})
+    takes_turns = any(service is not None and service.takes_turns for service in services)
+    return _narrow(proposed, replace(policy.window, invoked=1) if takes_turns else policy.window)
 
 
 def _narrow(proposed: AsynchronousWindow, ours: AsynchronousWindow) -> AsynchronousWindow:
@@ -224,6 +241,7 @@ def _agreed_contexts(
 def read_agreement(proposal: AssociateRequest, accept: AssociateAccept, ip: str) -> Agreement:
     """What was agreed, as the requester reads it from the answer."""
     information = accept.user_information
+    proposed, agreed = proposal.user_information.asynchronous_window, information.asynchronous_window
     caller = Caller(proposal.calling_ae_title, proposal.called_ae_title, ip)
     contexts = _agreed_contexts(
         proposal, accept.contexts, {role.sop_class_uid: role for role in information.roles}
@@ -234,5 +252,7 @@ def read_agreement(proposal: AssociateRequest, accept: AssociateAccept, ip: str)
         information.maximum_length,
         information.implementation_class_uid,
         information.implementation_version_name,
+        # Who answers what was not asked, or more than was, is not believed.
+        *_outstanding(_narrow(proposed, agreed) if proposed and agreed else None),
         {extended.sop_class_uid: extended.information for extended in information.extended},
     )

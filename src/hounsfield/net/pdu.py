@@ -201,11 +201,15 @@ def fragment(
     """
     view = memoryview(payload).cast("B")
     step = maximum_length - VALUE_HEADER.size
-    for start in range(0, len(view) or 1, step):
-        body = view[start : start + step]
-        control = is_command * IS_COMMAND | (is_last and start + step >= len(view)) * IS_LAST
-        size = len(body)
-        yield _DATA_HEADER.pack(PduType.DATA_TF, 0, size + 6, size + 2, context_id, control), body
+    final = (len(view) - 1) // step * step if view else 0
+    control = IS_COMMAND if is_command else 0
+    if final:
+        header = _DATA_HEADER.pack(PduType.DATA_TF, 0, step + 6, step + 2, context_id, control)
+        for start in range(0, final, step):
+            yield header, view[start : start + step]
+    size = len(view) - final
+    control |= is_last * IS_LAST
+    yield _DATA_HEADER.pack(PduType.DATA_TF, 0, size + 6, size + 2, context_id, control), view[final:]
 
 
 def _write_associate(pdu: AssociateRequest | AssociateAccept, contexts: bytes) -> bytes:

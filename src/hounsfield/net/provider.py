@@ -2,8 +2,9 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum, auto
+from itertools import chain
 
 from hounsfield.errors import ArchiveError, Cancelled, Corrupt, PeerFailure, Refused, StorageFull, TimedOut
 from hounsfield.net.association import Association, AssociationAborted
@@ -24,12 +25,14 @@ from hounsfield.net.messages import (
     Service,
     Step,
     SubOperation,
+    SubOperations,
     is_pending,
     read_request,
     response_command,
 )
 from hounsfield.net.negotiation import Acceptance, Policy, Refusal, answer
 from hounsfield.net.pdu import Abort, AbortReason, AbortSource, AssociateReject, ReleaseResponse
+from hounsfield.store.spool import Buffer
 
 _log = logging.getLogger("hounsfield.dicom")
 
@@ -214,15 +217,12 @@ class Provider:
 
     def _respond(self, request: Request, service: Service) -> None:
         responses = service.respond(request)
-        completion: CommandSet | None = None
         self._is_cancelled = False
         try:
             while True:
-                step = self._next_step(responses, service, completion)
-                completion = None
-                if isinstance(step, SubOperation):
-                    if not self._is_cancelled:
-                        completion = self._perform(step, request)
+                step = self._next_step(responses, service)
+                if isinstance(step, SubOperations):
+                    self._perform_all(step, request)
                     continue
                 if isinstance(step, Burst):
                     self._reply_often(request, step)
@@ -234,12 +234,12 @@ class Provider:
         finally:
             responses.close()
 
-    def _next_step(self, responses: Responses, service: Service, completion: CommandSet | None) -> Step:
+    def _next_step(self, responses: Responses, service: Service) -> Step:
         try:
-            if self._is_cancelled and completion is None:  # What was completed is counted first.
+            if self._is_cancelled:
                 self._is_cancelled = False
                 return responses.throw(Cancelled("The requester cancelled the operation"))
-            return responses.send(completion)
+            return next(responses)
         except Cancelled:
             return Response(Status.CANCEL)
         except StopIteration:
@@ -253,9 +253,11 @@ class Provider:
         return Response(status, elements={"ErrorComment": str(error)[:_ERROR_COMMENT_LENGTH]})
 
     def _reply(self, request: Request, response: Response) -> None:
-        self._association.send_message(
-            request.context.id, response_command(request, response), response.payload
-        )
+        self._association.transmit(self._write_reply(request, response))
+
+    def _write_reply(self, request: Request, response: Response) -> Iterable[Buffer]:
+        command = response_command(request, response)
+        return self._association.write_message(request.context.id, command, response.payload)
 
     def _reply_often(self, request: Request, burst: Burst) -> None:
         if burst.payloads:
@@ -276,21 +278,63 @@ class Provider:
             self._is_cancelled = True
         return True
 
-    def _perform(self, operation: SubOperation, request: Request) -> CommandSet:
-        """Send a request of our own and wait for its response."""
+    def _perform_all(self, work: SubOperations, request: Request) -> None:
+        """Send requests of our own, and pending responses as they are done, both at once where that can be.
+
+        After a C-CANCEL those that were begun are completed, and no others begun.
+        """
+        association, window = self._association, request.agreement.performed
+        under_way: dict[int, SubOperation] = {}
+        told: Iterable[Buffer] = ()
+        ready = self._write_next(work.operations)
+        while ready is not None or under_way:
+            if ready is not None and len(under_way) < window:
+                self._look_for_cancel(request)
+                if self._is_cancelled:
+                    ready = None
+                    continue
+                message_id, operation, pdus = ready
+                association.transmit(_joined(told, pdus))
+                under_way[message_id], told = operation, ()
+                ready = self._write_next(work.operations)
+                continue
+            if told:
+                association.transmit(told)
+            message_id, completion = self._read_completion(under_way, request)
+            told = self._write_reply(request, under_way.pop(message_id).completed(completion))
+        if told:
+            association.transmit(told)
+
+    def _write_next(
+        self, operations: Iterator[SubOperation]
+    ) -> tuple[int, SubOperation, Iterable[Buffer]] | None:
+        operation = next(operations, None)
+        if operation is None:
+            return None
         self._message_id = self._message_id % 0xFFFF + 1
         command = {
             **operation.command,
             "MessageID": self._message_id,
             "CommandDataSetType": NO_DATA_SET if operation.payload is None else DATA_SET_FOLLOWS,
         }
-        self._association.send_message(operation.context_id, command, operation.payload)
+        pdus = self._association.write_message(operation.context_id, command, operation.payload)
+        return self._message_id, operation, pdus
+
+    def _read_completion(
+        self, under_way: Mapping[int, SubOperation], request: Request
+    ) -> tuple[int, CommandSet]:
         while True:
             received = self._association.read_command()
             if received is None:
                 raise PeerFailure("A release was asked for in the middle of an operation")
             answer = received[1]
-            if answer.get("MessageIDBeingRespondedTo") == self._message_id and "Status" in answer:
-                return answer
+            message_id = answer.get("MessageIDBeingRespondedTo")
+            if isinstance(message_id, int) and message_id in under_way and "Status" in answer:
+                return message_id, answer
             if not self._note_cancel(answer, request):
                 raise Corrupt("A message came that does not respond to our request")
+
+
+def _joined(first: Iterable[Buffer], then: Iterable[Buffer]) -> Iterable[Buffer]:
+    """The PDUs of two messages, to be sent in one go."""
+    return [*first, *then] if isinstance(then, list) else chain(first, then)

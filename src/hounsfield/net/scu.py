@@ -3,7 +3,7 @@
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from hounsfield.dicom.part10 import wrap_header
@@ -81,6 +81,14 @@ class Answer:
     """Valid until the next response is asked for."""
 
 
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A request that is ready to be sent."""
+
+    message_id: int
+    pdus: Iterable[Buffer] = field(repr=False)
+
+
 Perform = Callable[[Request], Response]
 """Performs a request that the peer makes in the middle of one of ours, such as the C-STORE of a C-GET."""
 
@@ -96,18 +104,28 @@ class Requester:
         self.agreement = agreement
         self._association = association
         self._message_id = 0
+        self._under_way: set[int] = set()
+        """The Message IDs of requests that are not responded to yet."""
+        self._contexts: dict[tuple[str, str | None], PresentationContext] = {}
+        for context in agreement.contexts.values():
+            self._contexts.setdefault((context.abstract_syntax, context.transfer_syntax), context)
+            self._contexts.setdefault((context.abstract_syntax, None), context)
+
+    @property
+    def window(self) -> int:
+        """How many requests may be under way."""
+        return self.agreement.invoked
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the peer has nothing to say, not even that the association is over."""
+        return not self._association.transport.is_readable()
 
     def find_context(
         self, abstract_syntax: str, transfer_syntax: str | None = None
     ) -> PresentationContext | None:
         """An accepted context for an abstract syntax, in a given transfer syntax or in any."""
-        for context in self.agreement.contexts.values():
-            if context.abstract_syntax == abstract_syntax and transfer_syntax in (
-                None,
-                context.transfer_syntax,
-            ):
-                return context
-        return None
+        return self._contexts.get((abstract_syntax, transfer_syntax))
 
     def echo(self) -> int:
         """C-ECHO; the status of the response."""
@@ -118,7 +136,8 @@ class Requester:
             "CommandField": CommandField.C_ECHO_RQ,
             "AffectedSOPClassUID": context.abstract_syntax,
         }
-        return self._last(self.request(context.id, command)).status
+        self.begin(self._write(context.id, command, None))
+        return self.finish()[1].status
 
     def store(
         self,
@@ -131,6 +150,17 @@ class Requester:
 
         `elements` are further elements of the command set, such as those of a move originator.
         """
+        self.begin(self.write_store(context, sop_instance_uid, data_set, elements))
+        return self.finish()[1]
+
+    def write_store(
+        self,
+        context: PresentationContext,
+        sop_instance_uid: str,
+        data_set: Buffer,
+        elements: CommandSet | None = None,
+    ) -> Outgoing:
+        """A C-STORE for `begin`. See `store`."""
         command: dict[str, CommandValue] = {
             "CommandField": CommandField.C_STORE_RQ,
             "AffectedSOPClassUID": context.abstract_syntax,
@@ -138,7 +168,19 @@ class Requester:
             "Priority": 0,
             **(elements or {}),
         }
-        return self._last(self.request(context.id, command, data_set))
+        return self._write(context.id, command, data_set)
+
+    def begin(self, outgoing: Outgoing) -> None:
+        """Send a request; at most `window` may be under way. Errors as of `request`."""
+        self._association.transmit(outgoing.pdus)
+        self._under_way.add(outgoing.message_id)
+
+    def finish(self) -> tuple[int, Answer]:
+        """The Message ID of one of the requests under way, and its final response. Errors as of `request`."""
+        while True:
+            message_id, answer = self._read_answer(None)
+            if not is_pending(answer.status):
+                return message_id, answer
 
     def number_from(self, message_id: int) -> None:
         """Give the next request this Message ID, and the following ones those after it."""
@@ -162,18 +204,21 @@ class Requester:
         TimedOut
             If the peer is silent for too long.
         """
+        self.begin(self._write(context_id, command, payload))
+        while True:
+            _, answer = self._read_answer(perform)
+            yield answer
+            if not is_pending(answer.status):
+                return
+
+    def _write(self, context_id: int, command: CommandSet, payload: Buffer | None) -> Outgoing:
         self._message_id = self._message_id % 0xFFFF + 1
         complete = {
             **command,
             "MessageID": self._message_id,
             "CommandDataSetType": NO_DATA_SET if payload is None else DATA_SET_FOLLOWS,
         }
-        self._association.send_message(context_id, complete, payload)
-        while True:
-            answer = self._read_answer(perform)
-            yield answer
-            if not is_pending(answer.status):
-                return
+        return Outgoing(self._message_id, self._association.write_message(context_id, complete, payload))
 
     def cancel(self, context_id: int) -> None:
         """C-CANCEL of the last request; its responses go on until the one that says so. PS3.7 9.3.2.3."""
@@ -202,7 +247,7 @@ class Requester:
         self._association.abort()
         self._association.close(0.1)
 
-    def _read_answer(self, perform: Perform | None) -> Answer:
+    def _read_answer(self, perform: Perform | None) -> tuple[int, Answer]:
         while True:
             received = self._association.read_command()
             if received is None:
@@ -214,10 +259,16 @@ class Requester:
         payload = None
         if command["CommandDataSetType"] != NO_DATA_SET:
             payload = self._association.read_data_set(bytes)
-        status = command.get("Status")
-        if command.get("MessageIDBeingRespondedTo") != self._message_id or not isinstance(status, int):
+        status, message_id = command.get("Status"), command.get("MessageIDBeingRespondedTo")
+        if (
+            not isinstance(message_id, int)
+            or message_id not in self._under_way
+            or not isinstance(status, int)
+        ):
             raise Corrupt("A message came that does not respond to our request")
-        return Answer(status, command, payload)
+        if not is_pending(status):
+            self._under_way.discard(message_id)
+        return message_id, Answer(status, command, payload)
 
     def _perform(self, context_id: int, command: CommandSet, perform: Perform) -> None:
         context = self.agreement.contexts.get(context_id)
@@ -236,10 +287,6 @@ class Requester:
                 response = perform(replace(request, payload=payload))
         self._association.send_message(context_id, response_command(request, response), response.payload)
         self._association.drop_data_set()
-
-    def _last(self, answers: Iterator[Answer]) -> Answer:
-        *_, last = answers
-        return last
 
 
 def _part10_header(request: Request) -> bytes:

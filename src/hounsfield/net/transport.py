@@ -108,7 +108,7 @@ class Transport:
         """
         try:
             if self._can_scatter:
-                self._send_gathered([memoryview(buffer) for buffer in buffers])
+                self._send_gathered(buffers)
             else:
                 self._socket.sendall(b"".join(buffers))
         except (BlockingIOError, TimeoutError) as error:
@@ -120,15 +120,24 @@ class Transport:
                 raise
             raise PeerFailure("The TLS connection was closed while sending") from error
 
-    def _send_gathered(self, views: list[memoryview]) -> None:
+    def _send_gathered(self, buffers: Sequence[Buffer]) -> None:
+        for first in range(0, len(buffers), _MOST_BUFFERS):
+            group = buffers[first : first + _MOST_BUFFERS]
+            sent = self._socket.sendmsg(group)
+            if sent < sum(map(len, group)):
+                self._send_rest([memoryview(buffer) for buffer in group], sent)
+
+    def _send_rest(self, views: list[memoryview], sent: int) -> None:
+        """Send what `sendmsg` left of some buffers of bytes."""
         first = 0
-        while first < len(views):
-            sent = self._socket.sendmsg(islice(views, first, first + _MOST_BUFFERS))
+        while True:
             while first < len(views) and sent >= len(views[first]):
                 sent -= len(views[first])
                 first += 1
-            if sent:
-                views[first] = views[first][sent:]
+            if first == len(views):
+                return
+            views[first] = views[first][sent:]
+            sent = self._socket.sendmsg(islice(views, first, None))
 
     def is_readable(self) -> bool:
         """Whether bytes, or the end of the connection, can be read without waiting."""

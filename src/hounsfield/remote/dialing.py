@@ -31,6 +31,8 @@ class ScuOptions:
     echo_checks_find: bool = False
     is_comparison_strict: bool = False
     logs_exports: bool = False
+    window: int = 1
+    """How many C-STOREs may be under way on an association, if the modality agrees. PS3.7 D.3.3.3."""
     tls: SSLContext | None = field(default=None, repr=False)
 
 

@@ -7,7 +7,7 @@ from hounsfield.dicom.keys import Keys, write_keys
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.uids import STORAGE_SOP_CLASSES
 from hounsfield.net.dimse import CommandField, CommandValue
-from hounsfield.net.items import RoleSelection
+from hounsfield.net.items import AsynchronousWindow, RoleSelection
 from hounsfield.net.scu import Answer, Perform, Proposal
 from hounsfield.remote.dialing import ScuOptions, associated, context_of, local_ae_title
 from hounsfield.remote.finder import LEVEL_NAMES, QUERY_RETRIEVE_LEVEL, TRANSFER_SYNTAXES
@@ -117,6 +117,7 @@ def get(
             *((uid, TRANSFER_SYNTAXES) for uid in classes),
         ],
         roles=tuple(RoleSelection(uid, is_both, True) for uid in classes),
+        window=AsynchronousWindow(1, options.window) if options.window > 1 else None,
     )
     with associated(
         modality, options, proposal, timeout_seconds=caller.timeout_seconds, spool=spool

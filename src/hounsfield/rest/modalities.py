@@ -193,6 +193,8 @@ def post_store(neighbours: Neighbours, request: Request) -> Response:
         timeout_seconds=timeout_field(body),
         originator=_originator(body),
         commitment_uid=commitment_uid,
+        # A script sends what came in one by one, each by a job of its own.
+        keeps_association=request.origin == "lua",
     )
     return answer_job(neighbours.door, STORE_SCU, parameters, body)
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from hounsfield.dicom.uids import STORAGE_SOP_CLASSES, TRANSFER_SYNTAXES
 from hounsfield.net.agreement import Caller
 from hounsfield.net.hosts import is_host
+from hounsfield.net.items import AsynchronousWindow
 from hounsfield.net.messages import Operation, Service
 from hounsfield.net.negotiation import Policy, is_same_ae_title
 from hounsfield.scp.verification import VERIFICATION_SOP_CLASS_UID, verification_service
@@ -56,6 +57,8 @@ class AcceptanceRules:
     unknown_sop_class_accepted: bool = False
     accepted_sop_classes: tuple[str, ...] | None = None
     rejected_sop_classes: tuple[str, ...] = ()
+    window: int = 1
+    """How many requests may be outstanding on an association, of the caller as of ours. PS3.7 D.3.3.3."""
 
 
 def policy(
@@ -92,6 +95,7 @@ def policy(
         lambda caller: permitted(rules, caller, modalities()),
         check_called_ae_title=rules.check_called_ae_title,
         strict_ae_comparison=rules.is_comparison_strict,
+        window=AsynchronousWindow(rules.window, rules.window),
     )
 
 

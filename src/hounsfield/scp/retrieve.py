@@ -1,8 +1,8 @@
 """C-MOVE and C-GET. PS3.4 C.4.2 and C.4.3."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from hounsfield.dicom.part10 import read_head
@@ -15,17 +15,24 @@ from hounsfield.errors import ArchiveError, Cancelled, NotFound, PeerFailure, Un
 from hounsfield.imaging.transcode import transcode
 from hounsfield.index.sending import StoredInstance
 from hounsfield.net.agreement import Agreement, PresentationContext
-from hounsfield.net.dimse import CommandField, CommandValue, Status
-from hounsfield.net.messages import Operation, Request, Response, Responses, Service, SubOperation
+from hounsfield.net.dimse import CommandField, CommandSet, CommandValue, Status
+from hounsfield.net.messages import (
+    Operation,
+    Request,
+    Response,
+    Responses,
+    Service,
+    SubOperation,
+    SubOperations,
+)
 from hounsfield.net.negotiation import is_same_ae_title
 from hounsfield.remote.dialing import local_ae_title
 from hounsfield.remote.modality import Modality
 from hounsfield.remote.network import Network
-from hounsfield.remote.sender import Sender, data_set_offset
-from hounsfield.retrieve.read_ahead import read_ahead
+from hounsfield.remote.sender import Sender, Shipped, data_set_offset
 from hounsfield.scp.query import query_status, request_keys
 from hounsfield.scp.selection import level_of, select
-from hounsfield.scp.suboperations import SubOperations
+from hounsfield.scp.suboperations import SubOperationCounts
 from hounsfield.scp.verification import PREFERRED_TRANSFER_SYNTAXES
 from hounsfield.store.spool import Buffer
 
@@ -38,7 +45,6 @@ PATIENT_STUDY_ONLY_GET = "1.2.840.10008.5.1.4.1.2.3.3"
 
 _log = logging.getLogger("hounsfield.dicom")
 
-_AHEAD = 200
 _UNCOMPRESSED = (IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN)
 
 SubmitStore = Callable[[Modality, str, Sequence[StoredInstance], tuple[str, int]], None]
@@ -60,7 +66,8 @@ def move_service(network: Network, options: RetrieveOptions) -> Service:
 
 def get_service(network: Network, options: RetrieveOptions) -> Service:
     """The service for the C-GET SOP classes."""
-    return _service(CommandField.C_GET_RQ, Operation.GET, partial(get, network, options))
+    service = _service(CommandField.C_GET_RQ, Operation.GET, partial(get, network, options))
+    return replace(service, takes_turns=True)
 
 
 def _service(field: CommandField, operation: Operation, respond: Callable[[Request], Responses]) -> Service:
@@ -97,17 +104,18 @@ def move(network: Network, options: RetrieveOptions, request: Request) -> Respon
         "MoveOriginatorApplicationEntityTitle": originator[0],
         "MoveOriginatorMessageID": originator[1],
     }
-    counts = SubOperations(len(instances))
+    counts = SubOperationCounts(len(instances))
     with Sender(network.shipping, modality) as sender:
         try:
-            sender.begin(instances[:_AHEAD])
+            sender.begin(instances)
             # movescu looks for our connection only when it hears from us, or once a second.
             yield counts.pending()
-            for position, instance in enumerate(instances):
-                coming = instances[position + 1 : position + _AHEAD]
-                counts.note(instance.sop_instance_uid, _send(sender, instance, coming, elements))
+            for shipped in sender.ship(instances, elements):
+                counts.note(shipped.instance.sop_instance_uid, _status_of(sender, shipped))
                 yield counts.pending()
         except Cancelled:
+            for shipped in sender.drain():
+                counts.note(shipped.instance.sop_instance_uid, _status_of(sender, shipped))
             yield counts.cancelled(request)
             return
     yield counts.final(request)
@@ -121,22 +129,14 @@ def _destination(network: Network, ae_title: str) -> Modality:
     raise NotFound(f"The move destination {ae_title!r} is not among the modalities")
 
 
-def _send(
-    sender: Sender,
-    instance: StoredInstance,
-    coming: Sequence[StoredInstance],
-    elements: dict[str, CommandValue],
-) -> int | None:
+def _status_of(sender: Sender, shipped: Shipped) -> int | None:
     """The status of a C-STORE, None if the instance could not be sent. Who cannot be reached at all is an error."""
-    was_open = sender.is_open
-    try:
-        status = sender.send(instance, coming, elements)
-    except ArchiveError as error:
-        if isinstance(error, PeerFailure) and not was_open and not sender.is_open:
-            raise
-        _log.warning("The instance %s cannot be moved: %s", instance.public_id, error)
-        return None
-    return Status.SUCCESS if status is None else status
+    if shipped.error is None:
+        return Status.SUCCESS if shipped.status is None else shipped.status
+    if isinstance(shipped.error, PeerFailure) and not sender.has_served and not sender.is_open:
+        raise shipped.error
+    _log.warning("The instance %s cannot be moved: %s", shipped.instance.public_id, shipped.error)
+    return None
 
 
 def get(network: Network, options: RetrieveOptions, request: Request) -> Responses:
@@ -151,22 +151,36 @@ def get(network: Network, options: RetrieveOptions, request: Request) -> Respons
     """
     keys = request_keys(request, options.default_encoding)
     instances = select(network.archive, keys, level_of(keys, is_mandatory=True))
-    counts = SubOperations(len(instances))
+    counts = SubOperationCounts(len(instances))
     contexts = _storage_contexts(request.agreement)
     try:
-        files = read_ahead(network.archive, [instance.file for instance in instances])
-        for instance, file in zip(instances, files, strict=True):
-            operation = _store(network, instance, file, contexts.get(instance.sop_class_uid, ()))
-            status: object = None
-            if operation is not None:
-                completion = yield operation
-                status = None if completion is None else completion.get("Status")
-            counts.note(instance.sop_instance_uid, status if isinstance(status, int) else None)
-            yield counts.pending()
+        yield SubOperations(_stores(network, instances, counts, contexts))
     except Cancelled:
         yield counts.cancelled(request)
         return
     yield counts.final(request)
+
+
+def _stores(
+    network: Network,
+    instances: Sequence[StoredInstance],
+    counts: SubOperationCounts,
+    contexts: Mapping[str, Sequence[PresentationContext]],
+) -> Iterator[SubOperation]:
+    """The C-STOREs of instances; those that cannot be sent are counted."""
+    for instance in instances:
+        uid = instance.sop_instance_uid
+        found = _choose(network, instance, contexts.get(instance.sop_class_uid, ()))
+        if found is None:
+            counts.note(uid, None)
+        else:
+            yield SubOperation(*found, partial(_completed, counts, uid))
+
+
+def _completed(counts: SubOperationCounts, sop_instance_uid: str, completion: CommandSet) -> Response:
+    status = completion.get("Status")
+    counts.note(sop_instance_uid, status if isinstance(status, int) else None)
+    return counts.pending()
 
 
 def _storage_contexts(agreement: Agreement) -> dict[str, list[PresentationContext]]:
@@ -178,15 +192,12 @@ def _storage_contexts(agreement: Agreement) -> dict[str, list[PresentationContex
     return found
 
 
-def _store(
-    network: Network,
-    instance: StoredInstance,
-    file: Callable[[], Buffer],
-    contexts: Sequence[PresentationContext],
-) -> SubOperation | None:
+def _choose(
+    network: Network, instance: StoredInstance, contexts: Sequence[PresentationContext]
+) -> tuple[int, CommandSet, Buffer] | None:
     """The C-STORE of an instance, as it is stored if the requester takes that; None if it cannot be sent."""
     try:
-        whole = file()
+        whole = network.shipping.read(instance)
         for context in contexts:
             if context.transfer_syntax == instance.transfer_syntax_uid:
                 data_set = memoryview(whole)[data_set_offset(whole) :]
@@ -221,11 +232,13 @@ def _transcoded(network: Network, file: Buffer, transfer_syntax_uid: str) -> byt
         return None
 
 
-def _operation(context: PresentationContext, sop_instance_uid: str, data_set: Buffer) -> SubOperation:
+def _operation(
+    context: PresentationContext, sop_instance_uid: str, data_set: Buffer
+) -> tuple[int, CommandSet, Buffer]:
     command: dict[str, CommandValue] = {
         "CommandField": CommandField.C_STORE_RQ,
         "AffectedSOPClassUID": context.abstract_syntax,
         "AffectedSOPInstanceUID": sop_instance_uid,
         "Priority": 0,
     }
-    return SubOperation(context.id, command, data_set)
+    return context.id, command, data_set

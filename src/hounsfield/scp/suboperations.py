@@ -14,7 +14,7 @@ ALL_FAILED = 0xA702
 
 
 @dataclass(slots=True)
-class SubOperations:
+class SubOperationCounts:
     """How many there are, and what became of those that are done."""
 
     remaining: int

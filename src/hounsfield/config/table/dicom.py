@@ -57,6 +57,16 @@ DICOM_SERVER = Section(
             minimum=4096,
             maximum=131072,
         ),
+        Option(
+            "DicomAsynchronousWindow",
+            Kind.COUNT,
+            8,
+            "How many C-STOREs may be under way on one connection, sent or received, if the other side agrees; "
+            "1 for one after the other.",
+            minimum=1,
+            maximum=64,
+            ours=True,
+        ),
         Option("DicomAlwaysAllowEcho", Kind.BOOLEAN, True, "Answer C-ECHO to everybody."),
         Option(
             "DicomAlwaysAllowStore",

@@ -64,10 +64,9 @@ MODALITIES = Section(
             "DicomAssociationCloseDelay",
             Kind.COUNT,
             5,
-            "How long a connection to a modality is kept for the next use.",
+            "How long a connection by which a Lua script sent to a modality is kept for the next C-STORE; 0 for not at "
+            "all.",
             unit="s",
-            effect=Effect.IGNORED,
-            reason="each operation has connections of its own",
         ),
     ),
 )
