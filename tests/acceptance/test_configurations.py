@@ -249,3 +249,17 @@ def test_names_in_many_scripts(server: RunningServer) -> None:
         dataset = pydicom.dcmread(BytesIO(made))
         assert str(dataset.PatientName).rstrip("=") == wanted
         assert dataset.StudyDescription == "é"
+
+
+@pytest.mark.parametrize("keeps_source", [True, False])
+def test_what_is_copied_is_not_recycled_to_make_room_for_the_copy(tmp_path: Path, keeps_source: bool) -> None:
+    """Scenario 206, with an anonymization: it fails for want of room, and costs no original."""
+    with running(tmp_path, {"MaximumPatientCount": 1}) as server:
+        for number in range(10):
+            upload(server, slice_file(instance=f"1.{number}"))
+        body = {"KeepSource": keeps_source}
+        assert failure(server, "POST", f"/studies/{STUDY}/anonymize", body) == (507, 19)
+        assert len(server.json(f"/studies/{STUDY}/instances")) == 10
+        assert server.json("/statistics")["CountInstances"] == 10
+        upload(server, slice_file("P2", "2.1", "2.1.1", "2.1.1.1"))
+        assert server.json("/statistics")["CountInstances"] == 1

@@ -37,17 +37,18 @@ def set_protected(tx: Transaction, public_id: str, protected: bool, now_ns: int)
         )
 
 
-def next_to_recycle(tx: Transaction, spared: str) -> PublicId | None:
+def next_to_recycle(tx: Transaction, *spared: str) -> PublicId | None:
     """The unprotected patient that received nothing for the longest time, other than `spared`.
 
     Who has instances that wait to be sent elsewhere is never recycled: here may be the only copy.
     """
     oldest = None
     for row, key in tx.stream(
-        "SELECT id, public_id FROM patients WHERE is_protected = 0 AND public_id <> ?"
+        "SELECT id, public_id FROM patients WHERE is_protected = 0"
+        f" AND public_id NOT IN ({', '.join('?' * len(spared))})"
         " AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.patient = patients.public_id AND d.is_failed = 0)"
         " ORDER BY CASE WHEN received_ns > unprotected_ns THEN received_ns ELSE unprotected_ns END, id",
-        to_key(spared),
+        *map(to_key, spared),
     ):
         if not tx.has_received(Level.PATIENT, row):
             return to_public_id(key)

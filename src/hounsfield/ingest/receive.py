@@ -43,6 +43,7 @@ from hounsfield.index.insertion import (
     has_file,
 )
 from hounsfield.index.patients import next_to_recycle
+from hounsfield.index.resources import ancestor, find_row
 from hounsfield.ingest.instance import Origin, PublicIds, Reception, describe
 from hounsfield.ingest.note import Note, write_note
 from hounsfield.ingest.settling import Settling
@@ -93,6 +94,9 @@ class Incoming:
     made_from: tuple[int, str] | None = None
     is_uid_kept: bool = False
     """Whether it keeps its SOP Instance UID even if it is transcoded with loss."""
+
+    original: str | None = None
+    """The instance whose copy it is: its patient is not recycled to make room for the copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +191,7 @@ def _receive(intake: Intake, incoming: Incoming) -> Receipt:
     if intake.transcode is not None:
         transcoded = intake.transcode(incoming, head)
         if transcoded is not None:
-            incoming = replace(transcoded, made_from=incoming.made_from)
+            incoming = replace(transcoded, made_from=incoming.made_from, original=incoming.original)
             head = _read(intake, incoming)
     identifiers = identify(head.dataset)
     if not all(accepts(incoming, head) for accepts in intake.filters):
@@ -205,9 +209,9 @@ def _receive(intake: Intake, incoming: Incoming) -> Receipt:
     new = describe_it(intake.clock_ns(), with_parents=not has_series or overwrite is not Overwrite.NEVER)
     file = _store(intake, incoming, new)
     try:
-        added = _index(intake, new, file)
+        added = _index(intake, new, file, incoming.original)
     except ParentsMissing:  # The series was deleted meanwhile.
-        added = _index(intake, describe_it(new.received_ns, with_parents=True), file)
+        added = _index(intake, describe_it(new.received_ns, with_parents=True), file, incoming.original)
     return Receipt(Outcome.SUCCESS if added.is_new else Outcome.ALREADY_STORED, identifiers)
 
 
@@ -310,7 +314,7 @@ def _store_compressed(intake: Intake, parts: Sequence[Buffer], note: bytes) -> t
         spooled.close()
 
 
-def _index(intake: Intake, new: NewInstance, file: NewAttachment) -> Added:
+def _index(intake: Intake, new: NewInstance, file: NewAttachment, original: str | None) -> Added:
     """Commit the row, delete what had to make room, and tell of it."""
     key = FileKey(file.uuid)
 
@@ -319,7 +323,7 @@ def _index(intake: Intake, new: NewInstance, file: NewAttachment) -> Added:
         if not added.is_new:
             mark_file_deleted(tx, key)
             return added, []
-        return added, _make_room(tx, intake.options, new)
+        return added, _make_room(tx, intake.options, new, original)
 
     try:
         added, recycled = intake.archive.database.write(work, durable=False)
@@ -343,7 +347,9 @@ def _index(intake: Intake, new: NewInstance, file: NewAttachment) -> Added:
     return added
 
 
-def _make_room(tx: Transaction, options: IngestOptions, new: NewInstance) -> list[Deleted]:
+def _make_room(
+    tx: Transaction, options: IngestOptions, new: NewInstance, original: str | None
+) -> list[Deleted]:
     """Delete the patients that received nothing for the longest time until what came in fits.
 
     Raises
@@ -353,7 +359,10 @@ def _make_room(tx: Transaction, options: IngestOptions, new: NewInstance) -> lis
     """
     recycled: list[Deleted] = []
     while _is_too_much(tx, options):
-        victim = next_to_recycle(tx, new.public_ids[Level.PATIENT]) if options.is_recycling else None
+        spared = [new.public_ids[Level.PATIENT]]
+        if original is not None and find_row(tx, Level.INSTANCE, original) is not None:
+            spared.append(ancestor(tx, Level.INSTANCE, original, Level.PATIENT))
+        victim = next_to_recycle(tx, *spared) if options.is_recycling else None
         if victim is None:
             raise StorageFull("The archive has reached its maximum size, and nothing may be recycled")
         recycled.append(delete(tx, Level.PATIENT, victim, new.reception_date))

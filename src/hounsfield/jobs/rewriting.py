@@ -164,6 +164,7 @@ def rewrite(
             rest=changed.rest,
             made_from=None if kind is None else (kind, public_id),
             is_uid_kept=True,
+            original=public_id,
         )
         if intake.filters or intake.transcode is not None:
             incoming = replace(incoming, content=changed.to_bytes(), rest=())
