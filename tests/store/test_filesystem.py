@@ -4,7 +4,9 @@ import errno
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -190,6 +192,35 @@ def test_a_full_disk_is_told_and_leaves_nothing(
     assert area.read(area.create([b"again"], b""), 0, 5) == b"again"
     area.close()
     assert list((root / ".hounsfield" / "spool").iterdir()) == []
+
+
+class _Usage(NamedTuple):
+    total: int
+    free: int
+
+
+def _usage(free: int, _: Path) -> _Usage:
+    return _Usage(1 << 40, free)
+
+
+def test_the_last_of_a_disk_is_left_to_the_index(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    area = small(root)
+    kept = area.create([b"kept"], b"")
+    spooled = area.spool.create()
+    for free, is_full in ((64 << 20, False), ((64 << 20) - 1, True)):
+        with monkeypatch.context() as patched:
+            patched.setattr(shutil, "disk_usage", partial(_usage, free))
+            if is_full:
+                with pytest.raises(StorageFull):
+                    area.create([b"x"], b"")
+                with pytest.raises(StorageFull):
+                    area.adopt(spooled, b"")
+                area.remove([kept])
+            else:
+                area.create([b"x"], b"")
+    spooled.close()
+    assert kept not in set(area.keys())
+    area.close()
 
 
 def test_slots_that_cannot_be_made_leave_no_descriptor(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

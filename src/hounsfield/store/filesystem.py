@@ -9,6 +9,7 @@ import contextlib
 import errno
 import logging
 import os
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -34,6 +35,8 @@ _log = logging.getLogger("hounsfield.generic")
 _ADOPTED = "adopted"  # In the folder of a server, when another did what it left undone.
 _MANY_DELETED = 32  # In one folder, from which on it gets no new files.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_RESERVE_BYTES = 64 << 20
+_RESERVE_PART = 16
 _BINARY = getattr(os, "O_BINARY", 0)
 
 
@@ -61,6 +64,7 @@ class FilesystemArea:
 
     def create(self, parts: Sequence[Buffer], note: bytes, crc32: int | None = None) -> FileKey:
         """See `StorageArea.create`."""
+        self._check_reserve()
         slot = self._take()
         try:
             length = sum(map(len, parts))
@@ -78,6 +82,7 @@ class FilesystemArea:
 
     def adopt(self, spooled: SpoolFile, note: bytes, crc32: int | None = None) -> FileKey:
         """See `StorageArea.adopt`: a rename over a slot, so the name needs a synchronisation of its own."""
+        self._check_reserve()
         slot = self._take()
         try:
             if crc32 is None:
@@ -96,6 +101,12 @@ class FilesystemArea:
             self._pool.discard(slot)
             raise _full(error) from error
         return slot.key
+
+    def _check_reserve(self) -> None:
+        """Leave the last of the disk to an index on it, which needs room to delete what is to make room."""
+        disk = shutil.disk_usage(self._root)
+        if disk.free < min(_RESERVE_BYTES, disk.total // _RESERVE_PART):
+            raise StorageFull("The disk of the storage area is full, but for what the index needs to delete")
 
     def read(self, key: FileKey, start: int, length: int) -> bytes:
         """See `StorageArea.read`."""
