@@ -18,7 +18,7 @@ from hounsfield.imaging.decode import decode
 from hounsfield.imaging.description import PixelDescription
 from hounsfield.imaging.display import read_display
 from hounsfield.imaging.elscint import decode_private
-from hounsfield.imaging.fragments import Encapsulated, locate_frame
+from hounsfield.imaging.fragments import Encapsulated, locate_collection, locate_frame
 from hounsfield.imaging.frames import read_frame
 from hounsfield.imaging.limits import Limits
 from hounsfield.imaging.png import encode_png
@@ -186,9 +186,9 @@ def fragments_of_frames(data: bytes) -> None:
                 (3, 2, half),
             ):
                 try:
-                    locate_frame(
-                        Encapsulated(memoryview(data), start, frames, begins, extended), number, _LIMITS
-                    )
+                    places = Encapsulated(memoryview(data), start, frames, begins, extended)
+                    locate_frame(places, number, _LIMITS)
+                    locate_collection(places, number, lambda opening: len(opening) % 5, _LIMITS)
                 except ArchiveError:
                     continue
 

@@ -8,7 +8,7 @@ The codec libraries load on first use: they are large, and most archives need on
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -131,6 +131,34 @@ def decode_jpeg_2000(data: bytes, description: PixelDescription, /) -> Decoded:
     return Decoded(_samples_last(array, description), photometric, header.precision)
 
 
+def count_collected(opening: bytes, *, samples: int) -> int:
+    """How many frames of so many samples a JPEG 2000 code stream has as components; one if it does not say."""
+    is_code_stream = opening[:4] == b"\xff\x4f\xff\x51" and len(opening) >= 42
+    return max(int.from_bytes(opening[40:42], "big") // samples, 1) if is_code_stream else 1
+
+
+def decode_collected(data: bytes, description: PixelDescription, index: int, largest: int) -> Decoded:
+    """One of the frames that are components of the same code stream, `index` from 0. PS3.5 8.2.4, ISO/IEC 15444-2.
+
+    `largest` is how many bytes all of them may take.
+    """
+    import imagecodecs
+
+    header = bitstream.read_jpeg_2000(data)
+    samples = description.samples
+    if header.samples == samples:
+        return decode_jpeg_2000(data, description)
+    _matching(replace(header, samples=0), description)
+    size = header.samples * description.decoded_bytes // samples
+    if (index + 1) * samples > header.samples or size > largest:
+        raise errors.Corrupt(f"a bit stream of {header.samples} components of {size} bytes")
+    array = _guarded("JPEG 2000", imagecodecs.jpeg2k_decode, data)
+    if array.shape != (description.rows, description.columns, header.samples):
+        raise errors.Corrupt(f"the bit stream decodes to shape {array.shape}")
+    begin = index * samples
+    return Decoded(array[..., begin : begin + samples], description.photometric, header.precision)
+
+
 def decode_jpeg_xl(data: bytes, description: PixelDescription, /) -> Decoded:
     """JPEG XL, and JPEG recompressed as such. PS3.5 8.2.15."""
     import imagecodecs
@@ -212,6 +240,9 @@ CODECS: dict[str, Codec] = {
     "1.2.840.10008.1.2.4.203": _JPEG_2000,
     "1.2.840.10008.1.2.5": _RLE,
 }
+
+MULTI_COMPONENT = frozenset({"1.2.840.10008.1.2.4.92", "1.2.840.10008.1.2.4.93"})
+"""In which frames may be components of one bit stream."""
 
 IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"

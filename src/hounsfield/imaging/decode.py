@@ -103,6 +103,8 @@ def decode_samples(frame: EncodedFrame, limits: Limits = DEFAULT_LIMITS) -> Deco
     if transfer_syntax(frame.transfer_syntax_uid).is_video:
         array = video.decode_video(frame.data, description, frame.transfer_syntax_uid, frame.number)
         return Decoded(array, video.decoded_photometric(description), description.bits_stored)
+    if frame.component is not None:
+        return codecs.decode_collected(bytes(frame.data), description, frame.component, limits.frame_bytes)
     if codec is not None:
         return codec.decode(bytes(frame.data), description)
     return _native(frame)

@@ -68,6 +68,30 @@ def locate_frame(encapsulated: Encapsulated, number: int, limits: Limits) -> lis
     return _group(encapsulated, spans, number, is_truncated=is_truncated)
 
 
+def locate_collection(
+    encapsulated: Encapsulated, number: int, count_frames: Callable[[bytes], int], limits: Limits
+) -> tuple[list[Span], int]:
+    """Find the fragments of the bit stream that has a frame among others, and which of its frames that is, from 0.
+
+    JPEG 2000 Part 2 may put frames together as components of one bit stream. `count_frames` tells how many from how it
+    begins (at most 64 bytes). Offset tables are of no help: whatever they say, bit streams are walked. Errors as of
+    `locate_frame`.
+    """
+    tag, _, first = _item(encapsulated.data, encapsulated.start)
+    if tag != _ITEM or first > len(encapsulated.data):
+        raise errors.Corrupt("encapsulated pixel data does not begin with an offset table")
+    spans, is_truncated = _walk(encapsulated.data, first, limits)
+    begins = encapsulated.begins_frame or bool
+    starts = [index for index, span in enumerate(spans) if begins(_opening(encapsulated.data, span))]
+    before = 0
+    for start, stop in pairwise([*starts, len(spans)]):
+        count = count_frames(_opening(encapsulated.data, spans[start]))
+        if before < number <= before + count and not (is_truncated and stop == len(spans)):
+            return spans[start:stop], number - before - 1
+        before += count
+    raise errors.Corrupt(f"frame {number} is missing or cut off in the pixel data")
+
+
 def _item(data: memoryview, offset: int) -> tuple[int, int, int]:
     """Tag of the item at `offset`, and where its value begins and ends (maybe past the end of the data)."""
     if offset < 0 or offset + _HEADER_SIZE > len(data):

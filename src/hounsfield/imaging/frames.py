@@ -5,6 +5,7 @@ memory map of a whole slide of gigabytes, a tile costs its own pages.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from hounsfield.dicom.uids import transfer_syntax
 from hounsfield.imaging import codecs
 from hounsfield.imaging.description import PixelDescription, describe, frame_count
 from hounsfield.imaging.elscint import COMPRESSION, find_private_pixels
-from hounsfield.imaging.fragments import Encapsulated, Span, locate_frame
+from hounsfield.imaging.fragments import Encapsulated, Span, locate_collection, locate_frame
 from hounsfield.imaging.limits import DEFAULT_LIMITS, Limits
 
 _EXTENDED_OFFSETS = 0x7FE00001
@@ -55,6 +56,9 @@ class EncodedFrame:
 
     span: Span | None = None
     """Where `data` begin and end in the file, if they lie there as they are."""
+
+    component: int | None = None
+    """Which of the frames in the bit stream it is, from 0, in a transfer syntax that has them together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,13 +238,18 @@ def _encapsulated(
         begins_frame=codec.begins_frame if codec else None,
         extended_offsets=head.dataset.raw(_EXTENDED_OFFSETS),
     )
-    spans = locate_frame(encapsulated, 1 if is_video else number, limits)
+    component = None
+    if head.transfer_syntax_uid in codecs.MULTI_COMPONENT:
+        count = partial(codecs.count_collected, samples=description.samples)
+        spans, component = locate_collection(encapsulated, number, count, limits)
+    else:
+        spans = locate_frame(encapsulated, 1 if is_video else number, limits)
     span = spans[0] if len(spans) == 1 and place.is_in_file else None
     if is_video and len(spans) == 1:  # It may be long.
         stream: bytes | memoryview = place.data[slice(*spans[0])]
     else:
         stream = _joined(place.data, spans)
-    return EncodedFrame(stream, head.transfer_syntax_uid, description, number, span=span)
+    return EncodedFrame(stream, head.transfer_syntax_uid, description, number, span=span, component=component)
 
 
 def _joined(data: memoryview, spans: list[Span]) -> bytes:

@@ -31,6 +31,7 @@ def header_of_frame(frame: EncodedFrame) -> Header:
         "number": frame.number,
         "first_bit": frame.first_bit,
         "private_compression": frame.private_compression,
+        "component": frame.component,
     }
 
 
@@ -43,6 +44,7 @@ def frame_of_header(header: dict[str, Any], data: bytes | memoryview) -> Encoded
         header["number"],
         header["first_bit"],
         header["private_compression"],
+        component=header["component"],
     )
 
 

@@ -6,9 +6,9 @@ _CACHE = "published in `/system`; the server sizes its own caches"
 _THREADS = "published in `/system`; the server sizes its own thread pools"
 
 
-def _cache(name: str, default: int, meaning: str, since: str = "1.13") -> Option:
+def _cache(name: str, default: int, meaning: str, since: str = "1.13", reason: str = _CACHE) -> Option:
     return Option(
-        name, Kind.COUNT, default, meaning, unit="MB", since=since, effect=Effect.IGNORED, reason=_CACHE
+        name, Kind.COUNT, default, meaning, unit="MB", since=since, effect=Effect.IGNORED, reason=reason
     )
 
 
@@ -50,8 +50,18 @@ PERFORMANCE = Section(
             ours=True,
         ),
         _threads("TranscoderThreadsCount", 4, "Threads that transcode.", 1),
-        _cache("TranscoderMemoryCapacity", 256, "Memory for images being transcoded."),
-        _cache("TranscoderCacheSize", 256, "Memory for images transcoded lately; 0 for none."),
+        _cache(
+            "TranscoderMemoryCapacity",
+            256,
+            "Memory for images being transcoded.",
+            reason="published in `/system`; what a frame may take follows from its size",
+        ),
+        _cache(
+            "TranscoderCacheSize",
+            256,
+            "Memory for images transcoded lately; 0 for none.",
+            reason="published in `/system`; nothing that was transcoded is kept, `IngestTranscoding` stores it",
+        ),
         Option(
             "SequentialDicomReaderThreadsCount",
             Kind.COUNT,
@@ -116,7 +126,7 @@ TRANSCODING = Section(
             "When the built-in decoder is tried, compared to plugins.",
             choices=("After", "Before", "Disabled"),
             effect=Effect.IGNORED,
-            reason="there is one decoder",
+            reason="scripts cannot bring decoders: the built-in ones are always used, also with `Disabled`",
         ),
         Option(
             "MaximumConcurrentDcmtkTranscoders",
