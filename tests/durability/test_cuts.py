@@ -288,6 +288,7 @@ def test_a_link_that_breaks_anywhere_loses_and_doubles_nothing(world: World, nam
         fault = _fault(chance, sizes)
         _empty(sink)
         proxy.reset(fault)
+        sys.stdout.write(f"{name}: {fault}\n")
         began = time.monotonic()
         has_arrived = way.go(world)
         seconds = time.monotonic() - began

@@ -14,6 +14,8 @@ from hounsfield.remote.modality import Modality
 from hounsfield.store.spool import Spool
 
 _LONGEST_AE_TITLE = 16
+_GRACE_SECONDS = 60.0
+"""How long a modality without time-out may be silent within a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,10 @@ def local_ae_title(modality: Modality, options: ScuOptions, given: str | None = 
 def association_options(
     modality: Modality, options: ScuOptions, timeout_seconds: float | None = None
 ) -> AssociationOptions:
-    """Limits of an association; the time-out of the caller comes before that of the modality and the global one."""
+    """Limits of an association; the time-out of the caller comes before that of the modality and the global one.
+
+    It holds within a message too: a modality that goes silent there does not come back.
+    """
     timeout = timeout_seconds
     if timeout is None:
         timeout = (
@@ -92,6 +97,7 @@ def association_options(
         maximum_pdu_length=options.maximum_pdu_length,
         idle_timeout_seconds=timeout,
         artim_timeout_seconds=timeout or 3600.0,
+        message_grace_seconds=timeout or _GRACE_SECONDS,
     )
 
 
