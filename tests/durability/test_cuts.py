@@ -184,6 +184,14 @@ def queue_peer(world: World) -> bool:
     return True
 
 
+def _header(answer: http.client.HTTPResponse, name: str) -> str:
+    """A header of an answer. KeyError without it, as where headers are cut off, which `http.client` does not notice."""
+    value = answer.headers[name]
+    if value is None:
+        raise KeyError(name)
+    return str(value)
+
+
 def tus(world: World) -> bool:
     """A client that uploads through the proxy, and after a cut asks how far it came and goes on."""
     headers = {"Tus-Resumable": "1.0.0"}
@@ -200,11 +208,11 @@ def tus(world: World) -> bool:
                     connection.request("POST", "/uploads", None, {**headers, "Upload-Length": str(len(body))})
                     answer = connection.getresponse()
                     answer.read()
-                    path = "/" + str(answer.headers["Location"])
+                    path = "/" + _header(answer, "Location")
                 connection.request("HEAD", path, None, headers)
                 answer = connection.getresponse()
                 answer.read()
-                offset = int(answer.headers["Upload-Offset"])
+                offset = int(_header(answer, "Upload-Offset"))
                 if offset == len(body):
                     break
                 sent = {

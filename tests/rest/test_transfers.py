@@ -3,17 +3,22 @@
 import gzip
 import hashlib
 import json
+import socket
+import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.conformance.peers import make_file, upload
+from tests.proxy import Fault, How, Proxy
 from tests.servers import RunningServer, running
 
+from hounsfield.config.forwarding import check_transfers
 from hounsfield.remote.transfer import Part, bucket_length, plan
 
 FILES = [
@@ -182,3 +187,87 @@ def test_buckets_hold_every_byte_once(sizes: list[int], bucket_size: int) -> Non
             assert place == 0 or chunk.offset == 0
             ends[chunk.id] += chunk.size
     assert ends == {part.id: part.size for part in parts}
+
+
+def test_a_silent_peer_holds_nobody_up(tmp_path: Path) -> None:
+    with running(tmp_path, {"Transfers": {"PeerConnectivityTimeout": 1}}) as server:
+        listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(4)]
+        for number, listener in enumerate(listeners):
+            _define(server, f"silent{number}", {"Url": f"http://127.0.0.1:{listener.getsockname()[1]}/"})
+        began = time.monotonic()
+        assert set(server.json("/transfers/peers").values()) == {"disabled"}
+        assert time.monotonic() - began < 20
+        for listener in listeners:
+            listener.close()
+
+
+@pytest.mark.parametrize("direction", ["push", "pull"])
+@pytest.mark.parametrize("how", [How.CLOSE, How.RESET, How.TRUNCATE, How.STALL])
+def test_a_bucket_that_is_cut_is_asked_for_again(tmp_path: Path, direction: str, how: How) -> None:
+    (tmp_path / "near").mkdir()
+    (tmp_path / "far").mkdir()
+    options = {"Transfers": {"BucketSize": 4, "MaxHttpRetries": 2}, "HttpTimeout": 2}
+    with (
+        running(tmp_path / "near", options) as near,
+        running(tmp_path / "far", options) as far,
+        Proxy(far.http_port) as proxy,
+    ):
+        _define(near, "far", {"Url": f"http://127.0.0.1:{proxy.port}"})
+        source, sink = (near, far) if direction == "push" else (far, near)
+        upload(source, *FILES)
+        # The first connection is that of the announcement.
+        proxy.reset(Fault(how, direction == "push", 500, connection=2))
+        body = {"Resources": _study(source), "Compression": "none", "Peer": "far"}
+        path = "/transfers/send" if direction == "push" else "/transfers/pull"
+        job = _ended(near, near.json(path, body)["ID"])
+        assert proxy.has_struck
+        assert job["State"] == "Success", job
+        assert sink.json("/instances") == source.json("/instances")
+
+
+def test_transfers_by_https_with_certificates_of_both_sides(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    servers = []
+    context = ssl.create_default_context(cafile=tmp_path / "ca.pem")
+    for name in ("near", "far"):
+        (tmp_path / name).mkdir()
+        issued = authority.issue_cert("127.0.0.1", name).private_key_and_cert_chain_pem
+        issued.write_to_path(tmp_path / f"{name}.pem")
+        options = {
+            "SslEnabled": True,
+            "SslCertificate": str(tmp_path / f"{name}.pem"),
+            "SslVerifyPeers": True,
+            "SslTrustedClientCertificates": str(tmp_path / "ca.pem"),
+            "HttpsCACertificates": str(tmp_path / "ca.pem"),
+            "Transfers": {"BucketSize": 4},
+        }
+        servers.append((tmp_path / name, options))
+    context.load_cert_chain(tmp_path / "near.pem")
+    with (
+        running(servers[0][0], servers[0][1], tls=context) as near,
+        running(servers[1][0], servers[1][1], tls=context) as far,
+    ):
+        url = f"https://127.0.0.1:{far.http_port}/"
+        _define(near, "far", {"Url": url, "CertificateFile": str(tmp_path / "near.pem")})
+        _define(near, "nobody", {"Url": url})
+        assert near.json("/transfers/peers") == {"far": "installed", "nobody": "disabled"}
+        upload(near, *FILES[:3])
+        body = {"Resources": _study(near), "Compression": "gzip", "Peer": "far"}
+        assert _ended(near, near.json("/transfers/send", body)["ID"])["State"] == "Success"
+        assert far.json("/instances") == near.json("/instances")
+        upload(far, *FILES[3:])
+        body = {"Resources": _study(far), "Compression": "gzip", "Peer": "far"}
+        assert _ended(near, near.json("/transfers/pull", body)["ID"])["State"] == "Success"
+        assert far.json("/instances") == near.json("/instances")
+        body = {"Resources": _study(near), "Compression": "none", "Peer": "nobody"}
+        assert _ended(near, near.json("/transfers/send", body)["ID"])["State"] == "Failure"
+        figures = far.request("GET", "/tools/metrics-prometheus")[1].decode()
+        assert "orthanc_transfers_committed_push_count 1 " in figures
+
+
+@pytest.mark.parametrize("number", [0, -1, "four"])
+def test_a_server_that_could_receive_nothing_does_not_start(number: int | str) -> None:
+    refused = list(check_transfers({"Transfers": {"MaxPushTransactions": number}}))
+    assert [each.code for each in refused] == [3 if number == 0 else 5]
+    assert not list(check_transfers({"Transfers": {"MaxPushTransactions": 1, "MaxHttpRetries": 0}}))

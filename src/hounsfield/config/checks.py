@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from hounsfield.config.declarations import check_declarations
-from hounsfield.config.forwarding import check_forwarding
+from hounsfield.config.forwarding import check_forwarding, check_transfers
 from hounsfield.config.lenient_json import Json
 from hounsfield.config.modalities import check_modalities, check_peers
 from hounsfield.config.option import check
@@ -186,6 +186,7 @@ _CHECKS: tuple[Check, ...] = (
     check_modalities,
     check_worklists,
     check_forwarding,
+    check_transfers,
     check_peers,
     check_postgres,
     check_dicomweb,

@@ -148,9 +148,10 @@ def transfer_options(configuration: Configuration) -> TransferOptions:
     return TransferOptions(
         threads=number("Threads", usual.threads) or usual.threads,
         bucket_size=(number("BucketSize", 0) << 10) or usual.bucket_size,
-        max_pushes=number("MaxPushTransactions", usual.max_pushes) or usual.max_pushes,
+        max_pushes=number("MaxPushTransactions", usual.max_pushes),
         retries=number("MaxHttpRetries", usual.retries),
         commit_timeout_seconds=number("PeerCommitTimeout", usual.commit_timeout_seconds),
+        connectivity_timeout_seconds=number("PeerConnectivityTimeout", usual.connectivity_timeout_seconds),
     )
 
 

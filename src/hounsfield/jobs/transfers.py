@@ -121,10 +121,12 @@ def run_pull(network: Network, options: TransferOptions, intake: Intake, run: Jo
     if "Originator" in parameters:
         run.content["Originator"] = parameters["Originator"]
     yield
-    with WebClient(peer, network.web) as client:
-        found = _object(
-            client.request("POST", "transfers/lookup", orjson.dumps(parameters["Resources"])).body
-        )
+    question = orjson.dumps(parameters["Resources"])
+    found = _object(
+        _patiently(
+            peer, network, options, lambda each: each.request("POST", "transfers/lookup", question)
+        ).body
+    )
     if "Originator" in parameters and found.get("Originator") != parameters["Originator"]:
         raise PeerFailure("Another server than the originator answers: check RemoteSelf of the peers")
     try:

@@ -29,13 +29,17 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 @dataclass(frozen=True, slots=True)
 class TransferOptions:
-    """How instances are transferred; sizes in bytes. `max_pushes` are received at a time."""
+    """How instances are transferred; sizes in bytes. `max_pushes` are received at a time.
+
+    What failed is asked again `retries` times, a second apart: a bucket that was cut does not end a transfer.
+    """
 
     threads: int = 4
     bucket_size: int = 4096 << 10
     max_pushes: int = 4
     retries: int = 0
     commit_timeout_seconds: int = 600
+    connectivity_timeout_seconds: int = 2
 
 
 @dataclass(frozen=True, slots=True)

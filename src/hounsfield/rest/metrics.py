@@ -27,7 +27,14 @@ _PEAKS = (
     "orthanc_storage_read_duration_ms",
     "orthanc_storage_remove_duration_ms",
 )
-_SUMS = ("orthanc_storage_read_bytes", "orthanc_storage_written_bytes")
+_SUMS = (
+    "orthanc_storage_read_bytes",
+    "orthanc_storage_written_bytes",
+    "orthanc_transfers_created_push_count",
+    "orthanc_transfers_committed_push_count",
+    "orthanc_transfers_aborted_push_count",
+    "orthanc_transfers_push_total_received_bytes_count",
+)
 # What Orthanc keeps in memory for each of these. We keep answers made from files, in the place of parsed files.
 _KEEPERS = ("storage", "dicom_parser", "transcoder")
 _KEPT = ("cache_count", "cache_size_mb", "cache_hit_count", "cache_miss_count", "memory_capacity_mb",

@@ -1,6 +1,7 @@
 """Transfers between peers in buckets, as Orthanc's transfers accelerator has them."""
 
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -45,6 +46,7 @@ from hounsfield.retrieve.files import map_attachment
 _MEGABYTE = 1 << 20
 _REMOTE_SELF = "RemoteSelf"
 _GZIP_LEVEL = 1
+_ASKED_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +81,17 @@ def routes(neighbours: Neighbours, options: TransferOptions) -> list[Route]:
 
 def list_transfer_peers(dock: Dock, _request: Request) -> Response:
     """Which peers understand transfers: `disabled`, `installed` or `bidirectional`."""
-    network = dock.neighbours.network
-    return answer_json({name: _ability(dock, peer) for name, peer in network.peers.all().items()})
+    peers = dock.neighbours.network.peers.all()
+    if not peers:
+        return answer_json({})
+    with ThreadPoolExecutor(min(len(peers), _ASKED_AT_ONCE), "TRANSFER-PEERS") as pool:
+        return answer_json(dict(zip(peers, pool.map(partial(_ability, dock), peers.values()), strict=True)))
 
 
 def _ability(dock: Dock, peer: Peer) -> str:
+    quick = replace(peer, timeout_seconds=dock.options.connectivity_timeout_seconds)
     try:
-        with WebClient(peer, dock.neighbours.network.web) as client:
+        with WebClient(quick, dock.neighbours.network.web) as client:
             plugins = orjson.loads(client.request("GET", "plugins").body)
     except (PeerFailure, orjson.JSONDecodeError):
         return "disabled"
@@ -232,7 +238,12 @@ def post_push(dock: Dock, request: Request) -> Response:
     spool = dock.neighbours.door.uploads.spool
     parts, buckets = read_parts(body.get("Instances")), read_buckets(body.get("Buckets"))
     reception_id = dock.receptions.add(Reception(parts, buckets, compression == "gzip", spool))
+    _count(dock, "created_push_count")
     return answer_json({"ID": reception_id, "Path": f"/transfers/push/{reception_id}"})
+
+
+def _count(dock: Dock, name: str, amount: int = 1) -> None:
+    dock.neighbours.door.intake.metrics.add(f"orthanc_transfers_{name}", amount)
 
 
 def _check_writable(dock: Dock) -> None:
@@ -253,8 +264,10 @@ def put_bucket(dock: Dock, request: Request) -> Response:
     if not index.isascii() or not index.isdigit():
         raise UnknownResource("Not the number of a bucket")
     reception = _reception(dock, request)
+    body = body_view(request.body)
     try:
-        reception.put(int(index[:12]), body_view(request.body))
+        reception.put(int(index[:12]), body)
+        _count(dock, "push_total_received_bytes_count", len(body))
     except Corrupt as error:
         raise BadFileFormat(str(error)) from error
     return EMPTY_OBJECT
@@ -267,6 +280,7 @@ def post_commit(dock: Dock, request: Request) -> Response:
     origin = Origin(OriginKind.REST_API, remote_ip=request.remote_ip, http_username=request.username)
     reception.commit(dock.neighbours.door.intake, origin)
     dock.receptions.remove(request.values["id"])
+    _count(dock, "committed_push_count")
     return EMPTY_OBJECT
 
 
@@ -276,4 +290,5 @@ def delete_push(dock: Dock, request: Request) -> Response:
         dock.receptions.remove(request.values["id"])
     except NotFound as error:
         raise UnknownResource(str(error)) from error
+    _count(dock, "aborted_push_count")
     return EMPTY_OBJECT

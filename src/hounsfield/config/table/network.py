@@ -131,7 +131,8 @@ PEERS = Section(
             Kind.OBJECT,
             {},
             "Transfers between peers in buckets (`/transfers`): `Threads` (4), `BucketSize` (4096 KB), "
-            "`MaxPushTransactions` (4), `MaxHttpRetries` (0), `PeerCommitTimeout` (600 s). A peer with the property "
+            "`MaxPushTransactions` (4), `MaxHttpRetries` (0), `PeerConnectivityTimeout` (2 s), `PeerCommitTimeout` "
+            "(600 s); `CacheSize` and `CommitThreadsCount` are understood, and not needed. A peer with the property "
             "`RemoteSelf`, the name by which it knows us, is told to fetch.",
         ),
         Option(
