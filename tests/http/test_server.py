@@ -467,6 +467,31 @@ def test_a_refused_upload_gets_to_see_its_refusal(build: Build) -> None:
         assert house.ask("POST", "/echo", bytes(size))[0].status == 401
 
 
+def test_who_sends_slowly_what_was_refused_is_cut_off(build: Build) -> None:
+    house = build(replace(OPTIONS, access=USERS, request_timeout_seconds=0.3))
+    with socket.create_connection((HOST, house.port), timeout=10) as connection:
+        connection.sendall(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 401")
+
+        def is_cut_off() -> bool:
+            try:
+                connection.sendall(b"a")
+            except OSError:
+                return True
+            return False
+
+        until(is_cut_off)
+
+
+def test_after_a_refused_upload_the_connection_is_still_good(build: Build) -> None:
+    house = build(replace(OPTIONS, access=USERS))
+    with socket.create_connection((HOST, house.port), timeout=10) as connection:
+        for _ in range(2):
+            connection.sendall(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\n")
+            connection.sendall(bytes(5_000_000))
+            assert connection.recv(10_000).startswith(b"HTTP/1.1 401")
+
+
 def test_a_filter_may_deny_a_request(build: Build) -> None:
     seen: list[tuple[str, str, str]] = []
 

@@ -60,7 +60,7 @@ _NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
 _CLOSE: Header = (b"connection", b"close")
 # A refused body up to here is read and dropped, which lets the client see the answer: some send all of it before they
 # are asked for a password.
-_DRAINED_BYTES = 4 << 30
+DRAINED_BYTES = 4 << 30
 _URGENT_THREADS = 2
 
 
@@ -278,7 +278,7 @@ class Application:
         headers = [*response.headers, *self.standing_headers]
         if response.status != NO_CONTENT:  # RFC 9110 8.6.
             headers.append((b"content-length", b"%d" % len(body)))
-        if response.status in (401, 403, 404, 405) and _declared_length(request) > _DRAINED_BYTES:
+        if response.status in (401, 403, 404, 405) and _declared_length(request) > DRAINED_BYTES:
             headers.append(_CLOSE)
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})

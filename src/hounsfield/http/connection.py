@@ -1,6 +1,7 @@
 """Uvicorn's connection, with a guard and a short cut.
 
-The guard: the head of a request must arrive in time and within a size; uvicorn would wait for ever.
+The guard: the head of a request must arrive in time and within a size, and so must a body that was refused; uvicorn
+would wait for ever.
 The short cut: a request without a body, or with a small one of known length, is answered as soon as it is there, or by
 a worker thread, without a task, an event and several messages for it. Measured: twice the requests a second.
 """
@@ -17,7 +18,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from hounsfield.http import sendfile
-from hounsfield.http.asgi import Application
+from hounsfield.http.asgi import DRAINED_BYTES, Application
 from hounsfield.http.bodies import SLOWEST_BYTES_PER_SECOND
 from hounsfield.http.gathering import SMALLEST_DIRECT, BodyReceiver, Buffers
 from hounsfield.http.messages import NO_CONTENT, FileBody, Header, Request, Response
@@ -30,6 +31,9 @@ _log = logging.getLogger("hounsfield.http")
 _ILLEGAL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _KNOWN_BLOCKS = 256
 _JOINED_BYTES = 16 * 1024
+# How fast and how long, in timeouts of requests, a body may be sent that was refused already.
+_SLOWEST_DRAIN_BYTES_PER_SECOND = 64 * 1024
+_DRAIN_INTERVALS = 10
 
 
 class HeaderBlocks:
@@ -122,6 +126,8 @@ class Connection(HttpToolsProtocol):
         self._is_in_head = True
         self._is_answered = False
         self._arriving: _Arriving | None = None
+        self._drain: asyncio.TimerHandle | None = None
+        self._dropped = 0
         self._sender: FileSender | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -130,6 +136,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch_head()
+        self._end_drain()
         if self._sender is not None:
             self._sender.close()
         super().connection_lost(exc)
@@ -169,10 +176,15 @@ class Connection(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         if self._arriving is not None:
             self._arriving.add(body)
-        elif not self._is_answered:
+        elif self._is_answered or (self.cycle is not None and self.cycle.response_complete):
+            self._drop(len(body))
+        else:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._dropped:
+            self._end_drain()
+            self._watch_head()  # Of the next request: the time of keeping alive was over with the first piece.
         if self._arriving is not None:
             self._body_arrived()
         elif not self._is_answered:
@@ -263,6 +275,33 @@ class Connection(HttpToolsProtocol):
             return
         arriving.size_before = received
         self._deadline = self.loop.call_later(self.limits.request_timeout_seconds, self._check_pace, arriving)
+
+    def _drop(self, size: int) -> None:
+        """Take a piece of a body that was refused: many clients look at the answer only when they have sent all."""
+        self._dropped += size
+        if self._dropped > DRAINED_BYTES:
+            self.transport.close()
+        elif self._drain is None:
+            self._watch_drain(_DRAIN_INTERVALS)
+
+    def _watch_drain(self, intervals: int) -> None:
+        seconds = self.limits.request_timeout_seconds
+        self._drain = self.loop.call_later(seconds, self._check_drain, self._dropped, intervals - 1)
+
+    def _check_drain(self, size_before: int, intervals: int) -> None:
+        """Give up a client that sends what was refused for too long, or too slowly."""
+        least = self.limits.request_timeout_seconds * _SLOWEST_DRAIN_BYTES_PER_SECOND
+        if intervals == 0 or self._dropped - size_before < least:
+            self._drain = None
+            self.transport.close()
+        else:
+            self._watch_drain(intervals)
+
+    def _end_drain(self) -> None:
+        self._dropped = 0
+        if self._drain is not None:
+            self._drain.cancel()
+            self._drain = None
 
     def _run(self, request: Request, found: Found, job: _Job) -> None:
         """Have a worker thread answer; what comes meanwhile waits."""
