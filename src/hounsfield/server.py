@@ -55,6 +55,7 @@ from hounsfield.jobs.get_scu import get_scu_kind
 from hounsfield.jobs.kinds import JobKind
 from hounsfield.jobs.ledger import EngineOptions
 from hounsfield.jobs.move_scu import move_scu_kind
+from hounsfield.jobs.outputs import SharedOutputs
 from hounsfield.jobs.peer_store import peer_store_kind
 from hounsfield.jobs.store_scu import store_scu_kind
 from hounsfield.jobs.transfers import pull_kind, push_kind
@@ -74,7 +75,7 @@ from hounsfield.scp.performed import PERFORMED_STEP, performed_service
 from hounsfield.scp.storage import storage_service
 from hounsfield.scp.worklist import WORKLIST_FIND, worklist_service
 from hounsfield.settings import Settings
-from hounsfield.store.filesystem import FilesystemArea
+from hounsfield.store.filesystem import FilesystemArea, spool_of
 from hounsfield.store.measured import MeasuredArea
 from hounsfield.store.spool import Spool
 from hounsfield.web import assets
@@ -196,11 +197,13 @@ def make_intake(configuration: Configuration, archive: Archive, settling: Settli
 
 def _host(configuration: Configuration, archive: Archive, intake: Intake, found: Opened) -> Host:
     http = records.http(configuration)
+    # On the disk of the archive, so that a file is renamed into place.
+    own = found.area.spool.folder.parent
+    resumable = records.resumable_uploads(configuration, own / "uploads")
     uploads = UploadOptions(
         found.area.spool,
         http.maximum_archive_member_bytes or 0,
-        # On the disk of the archive, so that a file is renamed into place.
-        records.resumable_uploads(configuration, found.area.spool.folder.parent / "uploads"),
+        replace(resumable, nodes=own.parent if found.node else None),
     )
     filters: list[Filter] = []
     kinds: dict[str, JobKind] = {}
@@ -216,6 +219,7 @@ def _host(configuration: Configuration, archive: Archive, intake: Intake, found:
             is_shared=bool(found.node),
             server=found.node,
         ),
+        shared_outputs=SharedOutputs(found.node, partial(spool_of, found.root)) if found.node else None,
     )
     host = Host(archive, replace(intake, filters=filters), uploads, engine, kinds, filters)
     if http.is_explorer_enabled:

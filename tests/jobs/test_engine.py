@@ -230,7 +230,7 @@ def test_outputs_live_as_long_as_the_newest(bench: Bench) -> None:
     ended(engine, job_ids)
     with pytest.raises(NotFound):
         engine.output(job_ids[0], "archive")
-    assert engine.output(job_ids[2], "archive").file.path.read_bytes() == b"c"
+    assert engine.output(job_ids[2], "archive").path.read_bytes() == b"c"
     with pytest.raises(NotFound):
         engine.output(job_ids[2], "nope")
     engine.delete_output(job_ids[1], "archive")

@@ -41,6 +41,10 @@ class UploadTooLarge(BadRequest):
     """More bytes than were announced, or than may be."""
 
 
+class UploadElsewhere(NotFound):
+    """Another server, which shares the storage, has this upload."""
+
+
 class WrongOffset(Conflict):
     """The client wants to go on elsewhere than where we are."""
 
@@ -60,13 +64,17 @@ class UploadState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ResumableOptions:
-    """Limits of resumable uploads; 0 for none. A `folder` that is on the disk of the archive spares a copy."""
+    """Limits of resumable uploads; 0 for none. A `folder` that is on the disk of the archive spares a copy.
+
+    Where several servers share a storage, `nodes` is what holds a folder of each, with such a folder in it.
+    """
 
     folder: Path
     maximum_size: int = 0
     maximum_count: int = 1000
     expiry_seconds: int = 86400
     is_synced: bool = True
+    nodes: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +245,12 @@ class ResumableUploads:
         ------
         NotFound
             If there is none, or it is another's.
+        UploadElsewhere
+            If another server has it.
         """
         found = self._read(upload_id)
+        if found is None and self._is_elsewhere(upload_id):
+            raise UploadElsewhere("This upload began on another server, and has to go on there")
         if found is None or found.username != username or self._is_expired(found):
             raise NotFound("No such upload")
         return found
@@ -384,6 +396,11 @@ class ResumableUploads:
             return self.options.folder / (str(UUID(upload_id)) + ending)
         except ValueError as cause:
             raise NotFound("No such upload") from cause
+
+    def _is_elsewhere(self, upload_id: str) -> bool:
+        nodes, folder = self.options.nodes, self.options.folder
+        record = self.path(upload_id, _RECORD).name
+        return nodes is not None and any(nodes.glob(f"*/{folder.name}/{record}"))
 
     def sync(self, fd: int) -> None:
         """Make a file durable, if that is wanted."""

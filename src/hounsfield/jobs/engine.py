@@ -19,9 +19,10 @@ from hounsfield.jobs import control
 from hounsfield.jobs.active import new_active
 from hounsfield.jobs.floor import Floor
 from hounsfield.jobs.keeper import keep
-from hounsfield.jobs.kinds import JobKind, JobOutput, JobRun
+from hounsfield.jobs.kinds import JobKind, JobRun, OutputFile
 from hounsfield.jobs.ledger import EngineOptions, Ledger, is_finished
 from hounsfield.jobs.node import Node
+from hounsfield.jobs.outputs import SharedOutputs
 from hounsfield.jobs.shelf import Shelf
 from hounsfield.jobs.streams import drive
 from hounsfield.jobs.workers import is_within_job, take_now, work
@@ -40,12 +41,13 @@ class Engine:
         kinds: Mapping[str, JobKind],
         options: EngineOptions | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
+        shared_outputs: SharedOutputs | None = None,
     ) -> None:
         self.options = options or EngineOptions()
         self._archive = archive
         self._ledger = Ledger(archive, self.options, clock_ns)
         self._floor, self._shelf = Floor(), Shelf(self.options.kept_outputs)
-        self._node = Node(self.options, kinds, self._ledger, self._floor, self._shelf)
+        self._node = Node(self.options, kinds, self._ledger, self._floor, self._shelf, shared_outputs)
         is_shared = self.options.is_shared
         self._patience = min(_POLL_SECONDS, self.options.lease_seconds / 6) if is_shared else None
         self._threads: list[threading.Thread] = []
@@ -186,24 +188,51 @@ class Engine:
         NotFound
             If there is no finished job of this id.
         """
+        elsewhere = self._elsewhere(job_id)
         if not self._ledger.delete_finished(job_id):
             raise NotFound(f"No job found with this id: {job_id}")
         self._floor.forget(job_id)
         self._shelf.forget([job_id])
+        for each in elsewhere:
+            each.path.unlink(missing_ok=True)
 
-    def output(self, job_id: str, name: str) -> JobOutput:
-        """A file that a job made.
+    def output(self, job_id: str, name: str) -> OutputFile:
+        """A file that a job made, here or on a server that shares the storage.
 
         Raises
         ------
         NotFound
             If there is none.
         """
-        return self._shelf.get(job_id, name)
+        try:
+            return self._shelf.get(job_id, name).located()
+        except NotFound:
+            found = self._find_elsewhere(job_id, name)
+            if found is None:
+                raise
+            return found
 
     def delete_output(self, job_id: str, name: str) -> None:
         """Delete a file that a job made. Errors as of `output`."""
-        self._shelf.delete(job_id, name)
+        found = self._find_elsewhere(job_id, name)
+        if found is None:
+            self._shelf.delete(job_id, name)
+        else:
+            found.path.unlink(missing_ok=True)
+
+    def _find_elsewhere(self, job_id: str, name: str) -> OutputFile | None:
+        row = self._ledger.find(job_id) if self._node.shared_outputs is not None else None
+        return (
+            None
+            if row is None or self._node.shared_outputs is None
+            else self._node.shared_outputs.find(row, name)
+        )
+
+    def _elsewhere(self, job_id: str) -> Sequence[OutputFile]:
+        row = self._ledger.find(job_id) if self._node.shared_outputs is not None else None
+        return (
+            () if row is None or self._node.shared_outputs is None else [*self._node.shared_outputs.all(row)]
+        )
 
     def stream(
         self,

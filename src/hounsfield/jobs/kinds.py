@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from hounsfield.errors import PeerFailure
 from hounsfield.store.spool import SpoolFile
@@ -16,12 +17,26 @@ class TryAgain(PeerFailure):
 
 
 @dataclass(frozen=True, slots=True)
+class OutputFile:
+    """Where a file is that a job made, of `size` bytes, and what it is to be called."""
+
+    path: Path
+    size: int
+    mime_type: str
+    filename: str
+
+
+@dataclass(frozen=True, slots=True)
 class JobOutput:
-    """A file that a job made. It lives as long as the job is remembered, and on the node that ran it."""
+    """A file that a job made. It lives as long as the job is remembered, and the server that ran it."""
 
     file: SpoolFile
     mime_type: str
     filename: str
+
+    def located(self) -> OutputFile:
+        """Where it is."""
+        return OutputFile(self.file.path, self.file.size, self.mime_type, self.filename)
 
 
 @dataclass(slots=True)

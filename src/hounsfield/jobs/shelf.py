@@ -36,7 +36,8 @@ class Shelf:
         """
         with self._lock:
             run = self._runs.get(job_id)
-            if run is None or name not in run.outputs:
+            # Another server may have deleted the file.
+            if run is None or name not in run.outputs or not run.outputs[name].file.path.exists():
                 raise NotFound(f"Job has no such output: {name}")
             return run.outputs[name]
 

@@ -139,6 +139,7 @@ def end(node: Node, active: Active, failure: Failure | None, obeyed: Wish | None
     """Write down how a job ended."""
     row = _snapshot(active)
     if failure is None and node.options.history:
+        row = row if node.shared_outputs is None else node.shared_outputs.noted(row, active.run.outputs)
         node.shelf.put(active.run)
     else:
         active.run.release()

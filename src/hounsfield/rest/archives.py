@@ -120,7 +120,7 @@ def _answer(door: Door, wanted: ArchiveRequest, options: JobOptions) -> Response
         return answer_submitted(job_id)
     wait_for_success(door, job_id)
     output = door.engine.output(job_id, OUTPUT)
-    body = FileBody(output.file.path, 0, output.file.size)
+    body = FileBody(output.path, 0, output.size)
     return answer_bytes(body, output.mime_type, filename=output.filename)
 
 

@@ -93,14 +93,14 @@ def get_output(door: Door, request: Request) -> Response:
     except NotFound as cause:
         raise InexistentItem(str(cause)) from cause
     headers = ((b"accept-ranges", b"bytes"), (b"etag", f'"{job_id}"'.encode()))
-    total = output.file.size
+    total = output.size
     span = request.headers.get("range")
     if span is None or request.headers.get("if-range", f'"{job_id}"') != f'"{job_id}"':
-        body = FileBody(output.file.path, 0, total)
+        body = FileBody(output.path, 0, total)
         return answer_bytes(body, output.mime_type, filename=output.filename, headers=headers)
     start, length = parse_range(span, total)
     answer = answer_bytes(
-        FileBody(output.file.path, start, length),
+        FileBody(output.path, start, length),
         output.mime_type,
         filename=output.filename,
         headers=(*headers, content_range(start, length, total)),

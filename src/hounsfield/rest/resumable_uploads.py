@@ -20,6 +20,7 @@ from hounsfield.http.errors import UnknownResource
 from hounsfield.http.messages import (
     JSON_TYPE,
     NO_CONTENT,
+    TEXT_TYPE,
     Header,
     Request,
     Response,
@@ -33,6 +34,7 @@ from hounsfield.ingest.resumable import (
     PieceWriter,
     Resumable,
     TooManyUploads,
+    UploadElsewhere,
     UploadTooLarge,
     WrongChecksum,
     WrongOffset,
@@ -43,7 +45,7 @@ from hounsfield.jobs.imports import Importer, take_in
 _VERSION = "1.0.0"
 _EXTENSIONS = "creation,creation-defer-length,expiration,checksum,termination"
 _TUS: tuple[Header, ...] = ((b"tus-resumable", _VERSION.encode()), (b"cache-control", b"no-store"))
-_CREATED, _PRECONDITION_FAILED, _CHECKSUM_MISMATCH = 201, 412, 460
+_CREATED, _PRECONDITION_FAILED, _MISDIRECTED, _CHECKSUM_MISMATCH = 201, 412, 421, 460
 _LONGEST_METADATA = 4096
 _PIECE = 256 << 10
 _METADATA = re.compile(r"\s*([^\s,]+)(?:\s+([A-Za-z0-9+/=]*))?\s*")
@@ -54,6 +56,7 @@ _STATUSES: tuple[tuple[type[ArchiveError], int], ...] = (
     (TooManyUploads, 429),
     (StorageFull, 507),
     (WrongChecksum, _CHECKSUM_MISMATCH),
+    (UploadElsewhere, _MISDIRECTED),
     (NotFound, 404),
 )
 
@@ -103,6 +106,8 @@ def get_upload(desk: UploadDesk, request: Request) -> Response:
     """How far an upload is."""
     try:
         return answer_json(_described(desk, _mine(desk, request)))
+    except UploadElsewhere as error:
+        return Response(_MISDIRECTED, (TEXT_TYPE,), str(error).encode())
     except NotFound as cause:
         raise UnknownResource from cause
 
@@ -111,6 +116,8 @@ def get_results(desk: UploadDesk, request: Request) -> Response:
     """What became of each file of an upload, as far as it is known yet."""
     try:
         upload = _mine(desk, request)
+    except UploadElsewhere as error:
+        return Response(_MISDIRECTED, (TEXT_TYPE,), str(error).encode())
     except NotFound as cause:
         raise UnknownResource from cause
     return Response(200, (JSON_TYPE,), _array(desk.imports.uploads.results(upload.id)))
@@ -145,8 +152,8 @@ def tell_offset(desk: UploadDesk, request: Request) -> Response:
     try:
         desk.imports.uploads.settle(request.values["id"])
         upload = _mine(desk, request)
-    except NotFound:
-        return _bare(404)
+    except NotFound as error:
+        return _refusal(error)
     headers: list[Header] = [*_TUS, _offset(upload), _expires(desk, upload)]
     if upload.length is None:
         headers.append((b"upload-defer-length", b"1"))
@@ -164,8 +171,8 @@ def delete_upload(desk: UploadDesk, request: Request) -> Response:
         return refused
     try:
         desk.imports.uploads.delete(_mine(desk, request).id)
-    except NotFound:
-        return _bare(404)
+    except NotFound as error:
+        return _refusal(error)
     return Response(NO_CONTENT, _TUS)
 
 

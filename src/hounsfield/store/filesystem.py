@@ -40,6 +40,16 @@ _RESERVE_PART = 16
 _BINARY = getattr(os, "O_BINARY", 0)
 
 
+def _own_folder(root: Path, node: str) -> Path:
+    """What a server keeps beside the files: of one among several, in a folder of its name."""
+    return root / ".hounsfield" / "nodes" / node if node else root / ".hounsfield"
+
+
+def spool_of(root: Path, node: str) -> Path:
+    """The folder of the spool of a server."""
+    return _own_folder(root, node) / "spool"
+
+
 class FilesystemArea:
     """Files in a folder; see `StorageArea`."""
 
@@ -48,8 +58,8 @@ class FilesystemArea:
     ) -> None:
         self._root, self._sync, self._node = root, sync, node
         self._files = FolderFiles(root)
-        own = root / ".hounsfield" / "nodes" / node if node else root / ".hounsfield"
-        filling, spool = own / "filling", own / "spool"
+        own = _own_folder(root, node)
+        filling, spool = own / "filling", spool_of(root, node)
         for folder in (filling, spool):
             make_folder(folder, sync=sync)
         self._nodes = root / ".hounsfield" / "nodes"
