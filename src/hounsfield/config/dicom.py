@@ -39,9 +39,6 @@ from hounsfield.scp.retrieve import RetrieveOptions
 
 _log = logging.getLogger("hounsfield.dicom")
 
-_MAPPED = 1 << 16
-"""Bytes from which a file that is only sent is better mapped than read: the system then copies it once."""
-
 
 def query_options(configuration: Configuration, intake: Intake) -> QueryOptions:
     """The options of C-FIND as provider."""
@@ -85,7 +82,7 @@ class OutgoingFilters:
 def network(configuration: Configuration, archive: Archive, filters: OutgoingFilters) -> Network:
     """The other servers, and how they are spoken with."""
     shipping = Shipping(
-        lambda instance: map_attachment(archive, instance.file, smallest=_MAPPED),
+        lambda instance: map_attachment(archive, instance.file),
         scu_options(configuration),
         filters.store,
         KeptAssociations(configuration.integer("DicomAssociationCloseDelay")),
