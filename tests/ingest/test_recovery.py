@@ -38,9 +38,9 @@ ROWS = (
     "SELECT public_id, main_tags, main_sequences, sop_instance_uid, sop_class_uid, transfer_syntax_uid,"
     " index_in_series, pixel_data_offset, pixel_data_vr, reception_date, origin, remote_aet, called_aet, remote_ip,"
     " http_username, header IS NOT NULL FROM instances ORDER BY public_id",
-    "SELECT public_id, main_tags, expected_instances, remote_aet, last_update, received_ns FROM series ORDER BY 1",
-    "SELECT public_id, main_tags, patient_tags, last_update, received_ns FROM studies ORDER BY 1",
-    "SELECT public_id, main_tags, last_update, received_ns, unprotected_ns FROM patients ORDER BY 1",
+    "SELECT public_id, main_tags, expected_instances, remote_aet, last_update, received_ns / 1000000000 FROM series ORDER BY 1",
+    "SELECT public_id, main_tags, patient_tags, last_update, received_ns / 1000000000 FROM studies ORDER BY 1",
+    "SELECT public_id, main_tags, last_update, received_ns / 1000000000, unprotected_ns FROM patients ORDER BY 1",
     "SELECT type, uuid, size, stored_size, compression FROM attachments ORDER BY uuid",
     "SELECT type, level, public_id, date FROM changes ORDER BY seq",
     "SELECT patients, studies, series, instances, size, stored_size, last_change FROM totals",

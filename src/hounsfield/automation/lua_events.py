@@ -40,6 +40,7 @@ CALLBACKS = (
     *_JOBS.values(),
 )
 _HEART_BEAT = "OnHeartBeat"
+_STORED = "OnStoredInstance"
 
 Work = Callable[[], None]
 
@@ -75,8 +76,10 @@ class LuaEvents:
                 self._queued_count += 1
             self._queue.put(event)
 
-    def is_behind(self) -> bool:
-        """Whether something happened that scripts are not told of yet."""
+    def is_behind(self, publish: Callable[[], None]) -> bool:
+        """Whether something happened that scripts are not told of yet; `publish` has everything told to us."""
+        if _STORED in self._interpreter.defined:
+            publish()
         return self._told_count < self._queued_count
 
     def catch_up(self, patience_seconds: float) -> None:
@@ -178,7 +181,7 @@ def callback_of(event: Event) -> str | None:
     """The name of the callback for an event."""
     match event:
         case InstanceReceived():
-            return "OnStoredInstance"
+            return _STORED
         case ResourceStable():
             return f"OnStable{event.level.word}"
         case ResourceDeleted():

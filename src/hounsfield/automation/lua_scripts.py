@@ -68,7 +68,10 @@ def extend(host: Host, options: LuaOptions) -> None:
     events = LuaEvents(interpreter, host.calls, host.engine, options.heart_beat_seconds)
     host.subscribers.append(events.on_event)
     host.request_filters.append(
-        RequestFilter(partial(_catch_up, events), lambda: events.is_behind() and not functions.is_asking)
+        RequestFilter(
+            partial(_catch_up, events),
+            lambda: not functions.is_asking and events.is_behind(host.archive.database.finish),
+        )
     )
     host.routes.append(Route("POST", "/tools/execute-script", partial(execute_script, interpreter, options)))
     host.interrupts.append(partial(interpreter.hurry, _LAST_SECONDS))

@@ -165,8 +165,11 @@ class Database(Protocol):
         """A snapshot of what was committed."""
         ...
 
-    def peek(self) -> AbstractContextManager[Transaction]:
-        """As `read`, for a single statement: two of them may see different states."""
+    def peek(self, *, may_lag: bool = False) -> AbstractContextManager[Transaction]:
+        """As `read`, for a single statement: two of them may see different states.
+
+        With `may_lag` what was written by `write_soon` may not be there yet, and is not waited for.
+        """
         ...
 
     def write(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:
@@ -177,6 +180,23 @@ class Database(Protocol):
         `work` must touch nothing but the transaction: it may share it, be undone, and be run again. No network, disk or
         decoding in it.
         """
+        ...
+
+    def write_soon(
+        self,
+        work: Callable[[Transaction], T],
+        done: Callable[[T], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        """As `write` that is not durable, but it may return before the commit, which many works then share.
+
+        Whoever reads or writes afterwards finds it committed. Then `done` is called with its result, or `failed` with
+        the error, on any thread; they return soon and raise nothing. What is known to fail by now is raised.
+        """
+        ...
+
+    def finish(self) -> None:
+        """Commit what `write_soon` left for later, and return when those who wait for it were told."""
         ...
 
     def sync(self) -> int:

@@ -69,7 +69,7 @@ class PostgresDatabase:
             yield PostgresTransaction(session)
 
     @contextlib.contextmanager
-    def peek(self) -> Iterator[PostgresTransaction]:
+    def peek(self, *, may_lag: bool = False) -> Iterator[PostgresTransaction]:
         """See `Database.peek`."""
         with self._pool.session(_begin_nothing) as session:
             yield PostgresTransaction(session, is_snapshot=False)
@@ -77,6 +77,18 @@ class PostgresDatabase:
     def write(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:
         """See `Database.write`."""
         return self._writes.write(work, durable=durable)
+
+    def write_soon(
+        self,
+        work: Callable[[Transaction], T],
+        done: Callable[[T], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        """See `Database.write_soon`: at once, since other servers look too."""
+        done(self.write(work, durable=False))
+
+    def finish(self) -> None:
+        """See `Database.finish`: nothing waits."""
 
     def sync(self) -> int:
         """See `Database.sync`."""

@@ -6,7 +6,7 @@ result: no thread is woken for a lone writer, and a commit is shared by as many 
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from hounsfield.index.database import Pending, Transaction
@@ -94,6 +94,15 @@ class SharedWrites:
         if mine.error is not None:
             raise mine.error
         return mine.result  # type: ignore[return-value]
+
+    def write_all(self, actions: Sequence[Callable[[Transaction], Any]]) -> list[Any]:
+        """Run works of which nobody needs to be durable; the result or the error of each."""
+        mine = [_Work(action, durable=False) for action in actions]
+        self._waiting.extend(mine)
+        with self.turn:
+            while not all(work.is_done for work in mine):
+                self._run_waiting()
+        return [work.result if work.error is None else work.error for work in mine]
 
     def count_waiting(self) -> int:
         """How many works wait for their turn."""

@@ -17,6 +17,7 @@ from hounsfield.dicom.levels import Level
 from hounsfield.errors import ArchiveError, Conflict, Corrupt, NotFound, StorageFull
 from hounsfield.index.checkpoints import Checkpoints
 from hounsfield.index.database import Pending, Row, Transaction
+from hounsfield.index.delayed import DelayedWrites
 from hounsfield.index.migrations import SCHEMA_VERSION, migrate
 from hounsfield.index.sharing import SharedWrites
 from hounsfield.index.topics import Topics
@@ -217,15 +218,18 @@ class SqliteDatabase:
         self._topics = Topics()
         self._writer = _Writer(self._connection, self._topics, self._checkpoints.ask)
         self._writes = SharedWrites(self._writer)
+        self._delayed = DelayedWrites(self._writes.write_all)
 
     @property
     def state(self) -> int | None:
         """See `Database.state`."""
+        self.finish()
         return self._writer.commits
 
     @contextmanager
     def read(self) -> Iterator[SqliteTransaction]:
         """See `Database.read`."""
+        self.finish()
         with self._reader() as connection:
             connection.execute("BEGIN")
             try:
@@ -234,8 +238,10 @@ class SqliteDatabase:
                 connection.execute("COMMIT")
 
     @contextmanager
-    def peek(self) -> Iterator[SqliteTransaction]:
+    def peek(self, *, may_lag: bool = False) -> Iterator[SqliteTransaction]:
         """See `Database.peek`."""
+        if not may_lag:
+            self.finish()
         with self._reader() as connection:
             yield SqliteTransaction(connection)
 
@@ -254,7 +260,21 @@ class SqliteDatabase:
 
     def write(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:
         """See `Database.write`."""
+        self.finish()
         return self._writes.write(work, durable=durable)
+
+    def write_soon(
+        self,
+        work: Callable[[Transaction], T],
+        done: Callable[[T], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        """See `Database.write_soon`."""
+        self._delayed.write(work, done, failed)
+
+    def finish(self) -> None:
+        """See `Database.finish`."""
+        self._delayed.finish()
 
     def sync(self) -> int:
         """See `Database.sync`."""
@@ -284,6 +304,7 @@ class SqliteDatabase:
 
     def close(self) -> None:
         """See `Database.close`."""
+        self._delayed.close()
         self.sync()
         self._checkpoints.close()
         while self._readers:

@@ -1,8 +1,9 @@
 """The only way in.
 
-The order is what makes an acknowledgement worth something: the file is durable, then its row is committed, then
-events tell of it, then the sender is answered. A row that a power cut takes back is made again from the note in
-its file (`recovery`). A file is deleted only when its row surely was not committed.
+The order is what makes an acknowledgement worth something: the file is durable, then its row is on its way into the
+index, then the sender is answered. The rows of a moment share a commit, which whoever looks into the index waits for;
+then events tell of them. A row that did not get there is made again from the note in its file (`recovery`,
+`settling`). A file is deleted only when its row surely was not committed, and its sender not told that it is safe.
 """
 
 import time
@@ -44,6 +45,7 @@ from hounsfield.index.insertion import (
 )
 from hounsfield.index.patients import next_to_recycle
 from hounsfield.index.resources import ancestor, find_row
+from hounsfield.ingest.arriving import Arriving
 from hounsfield.ingest.instance import Origin, PublicIds, Reception, describe
 from hounsfield.ingest.note import Note, write_note
 from hounsfield.ingest.settling import Settling
@@ -158,6 +160,21 @@ class Intake:
     clock_ns: Callable[[], int] = time.time_ns
     metrics: Metrics = field(default_factory=Metrics)
     headers: HeaderPacker = field(default_factory=HeaderPacker)
+    arriving: Arriving = field(default_factory=Arriving)
+
+    @property
+    def may_index_later(self) -> bool:
+        """Whether a sender is answered before the row of an instance is committed.
+
+        Not where the commit decides about the answer: what is there already, and whether there is room.
+        """
+        options = self.options
+        return (
+            self.arriving.is_possible
+            and options.overwrite is Overwrite.NEVER
+            and not (options.maximum_size or options.maximum_patients)
+            and not self.archive.database.is_elsewhere
+        )
 
 
 def receive(intake: Intake, incoming: Incoming) -> Receipt:
@@ -165,7 +182,8 @@ def receive(intake: Intake, incoming: Incoming) -> Receipt:
 
     Returns
     -------
-    Its outcome and identifiers. On `SUCCESS` the instance is durable (if the storage area synchronises) and visible.
+    Its outcome and identifiers. On `SUCCESS` the instance is durable (if the storage area synchronises), and there for
+    whoever looks into the index from now on.
 
     Raises
     ------
@@ -198,7 +216,10 @@ def _receive(intake: Intake, incoming: Incoming) -> Receipt:
         return Receipt(Outcome.FILTERED_OUT, identifiers)
     public_ids = identifiers.public_ids()
     overwrite, public_id = intake.options.overwrite, public_ids[Level.INSTANCE]
-    with intake.archive.database.peek() as tx:
+    is_later = intake.may_index_later
+    if is_later and public_id in intake.arriving:
+        return Receipt(Outcome.ALREADY_STORED, identifiers)
+    with intake.archive.database.peek(may_lag=is_later) as tx:
         has_series, has_instance = are_known(tx, public_ids[Level.SERIES], public_id)
         if has_instance and overwrite is Overwrite.NEVER:
             return Receipt(Outcome.ALREADY_STORED, identifiers)
@@ -208,6 +229,8 @@ def _receive(intake: Intake, incoming: Incoming) -> Receipt:
     describe_it = partial(_describe, intake, incoming, head, identifiers, public_ids, header)
     new = describe_it(intake.clock_ns(), with_parents=not has_series or overwrite is not Overwrite.NEVER)
     file = _store(intake, incoming, new)
+    if is_later:
+        return Receipt(_index_later(intake, new, file), identifiers)
     try:
         added = _index(intake, new, file, incoming.original)
     except ParentsMissing:  # The series was deleted meanwhile.
@@ -336,15 +359,49 @@ def _index(intake: Intake, new: NewInstance, file: NewAttachment, original: str 
     except DatabaseUnavailable:  # Whether the row was committed is seen when the database is back.
         intake.settling.add(key)
         raise
-    if added.is_new:
-        intake.settling.add(key)
-        _publish(intake.archive, new, added)
+    intake.arriving.is_possible = True
+    _tell(intake, new, key, added)
     for deleted in recycled:
         for level, public_id in deleted.resources:
             intake.archive.events.publish(ResourceDeleted(level, public_id))
-    if recycled or added.deleted_uuids or not added.is_new:
+    if recycled:
         intake.settling.files_were_deleted()
     return added
+
+
+def _index_later(intake: Intake, new: NewInstance, file: NewAttachment) -> Outcome:
+    """Have the row committed with others; what goes wrong then is made good from the file."""
+    key, public_id = FileKey(file.uuid), new.public_ids[Level.INSTANCE]
+    if not intake.arriving.claim(public_id, key):  # It came twice at the same time.
+        intake.archive.storage.remove([key])
+        return Outcome.ALREADY_STORED
+
+    def work(tx: Transaction) -> Added:
+        added = add_instance(tx, new, file)
+        if not added.is_new:
+            mark_file_deleted(tx, key)
+        return added
+
+    def done(added: Added) -> None:
+        intake.arriving.release(public_id)
+        _tell(intake, new, key, added)
+
+    def failed(error: BaseException) -> None:
+        intake.arriving.is_possible = isinstance(error, ParentsMissing)
+        intake.settling.index_again(key)
+        intake.arriving.release(public_id)
+
+    intake.archive.database.write_soon(work, done, failed)
+    return Outcome.SUCCESS
+
+
+def _tell(intake: Intake, new: NewInstance, key: FileKey, added: Added) -> None:
+    """Tell of a row that was committed."""
+    if added.is_new:
+        intake.settling.add(key)
+        _publish(intake.archive, new, added)
+    if added.deleted_uuids or not added.is_new:
+        intake.settling.files_were_deleted()
 
 
 def _make_room(

@@ -38,6 +38,7 @@ class Settling:
         self._last_activity = 0.0
         self._lock = threading.Lock()
         self._noted: list[FileKey] = []
+        self._unindexed: set[FileKey] = set()
         self._has_deleted = True  # A previous run may have left some.
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -63,7 +64,29 @@ class Settling:
         with self._lock:
             self._noted.append(key)
         self._last_activity = time.monotonic()
-        self._wake.set()
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def index_again(self, key: FileKey) -> None:
+        """The row of this file could not be committed, although its sender was told that it is safe: make it again.
+
+        If that is not possible now, it is tried again until it is, or at the next start.
+        """
+        with self._lock:
+            self._unindexed.add(key)
+        try:
+            self._index_again()
+        except (OSError, ArchiveError):
+            _log.exception("An instance cannot be indexed; trying again")
+            self._wake.set()
+
+    def _index_again(self) -> None:
+        with self._lock:
+            keys = set(self._unindexed)
+        if keys and self.restore is not None:
+            self.restore(keys)
+            with self._lock:
+                self._unindexed -= keys
 
     def files_were_deleted(self) -> None:
         """The table of deleted files has new rows."""
@@ -77,6 +100,8 @@ class Settling:
 
     def settle(self) -> None:
         """Do all that is to be done now."""
+        self._archive.database.finish()
+        self._index_again()
         with self._lock:
             noted, self._noted = self._noted, []
         has_deleted, self._has_deleted = self._has_deleted, False
