@@ -8,6 +8,7 @@ and every access to a disk, in a bounded pool of threads.
 
 import asyncio
 import logging
+import threading
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from hounsfield.http.bodies import (
     receive_body,
 )
 from hounsfield.http.dispatch import Dispatcher, describe, find, perform
+from hounsfield.http.following import Handed
 from hounsfield.http.messages import NO_CONTENT, FileBody, Header, Request, Response
 from hounsfield.http.negotiation import compress
 from hounsfield.http.options import HttpOptions
@@ -82,6 +84,8 @@ class Application:
         self._metrics = metrics or Metrics()
         self._doorkeeper = Doorkeeper(options.access)
         self._pool: Executor = ThreadPoolExecutor(options.threads, thread_name_prefix="HTTP")
+        # Half of the threads are left to all others.
+        self._followers = threading.BoundedSemaphore(max(options.threads // 2, 1))
         self._brief = self._pool
         if options.brief_threads:
             self._brief = ThreadPoolExecutor(options.brief_threads, thread_name_prefix="HTTP-BRIEF")
@@ -113,10 +117,10 @@ class Application:
             return
         try:
             if self._options.may_answer_on_loop and _is_inline(request, found):
-                response = self._answer(request, found)
+                response = self.answer(request, found)
             else:
                 loop = asyncio.get_running_loop()
-                response = await loop.run_in_executor(self._pool_for(found), self._answer, request, found)
+                response = await loop.run_in_executor(self._pool_for(found), self.answer, request, found)
             if isinstance(response.body, bytes):
                 await self._send_small(send, request, response)
             else:
@@ -169,12 +173,24 @@ class Application:
 
     def run(self, request: Request, found: Found, done: Callable[[Future[Response]], None]) -> None:
         """Answer in a worker thread, and call `done` there."""
-        self._pool_for(found).submit(self._answer, request, found).add_done_callback(done)
+        self._pool_for(found).submit(self.answer, request, found).add_done_callback(done)
 
     def _pool_for(self, found: Found) -> Executor:
         if found.is_urgent:
             return self._urgent
         return self._brief if found.is_brief else self._pool
+
+    def follow(self, work: Callable[[], Handed], done: Callable[[Future[Handed]], None]) -> bool:
+        """Have a worker thread stay with a connection, and call `done` there; False if too many do already."""
+        if not self._followers.acquire(blocking=False):
+            return False
+
+        def finished(future: Future[Handed]) -> None:
+            self._followers.release()
+            done(future)
+
+        self._pool.submit(work).add_done_callback(finished)
+        return True
 
     def sending(self, request: Request, response: Response) -> Asgi:
         """An application that answers `response`, whatever it is asked."""
@@ -184,7 +200,7 @@ class Application:
 
         return send_it
 
-    def _answer(self, request: Request, found: Found) -> Response:
+    def answer(self, request: Request, found: Found) -> Response:
         """Run the handler; in a worker thread unless it is inline."""
         # What waited for a thread until its client had hung up is not done, unless it changes something.
         if request.method == "GET" and request.is_gone():

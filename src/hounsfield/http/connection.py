@@ -17,9 +17,10 @@ from typing import Any, ClassVar, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from hounsfield.http import sendfile
+from hounsfield.http import following, sendfile
 from hounsfield.http.asgi import DRAINED_BYTES, Application
 from hounsfield.http.bodies import SLOWEST_BYTES_PER_SECOND
+from hounsfield.http.following import Follower, Handed, Head, Upload
 from hounsfield.http.gathering import SMALLEST_DIRECT, BodyReceiver, Buffers
 from hounsfield.http.messages import NO_CONTENT, FileBody, Header, Request, Response
 from hounsfield.http.options import HttpOptions
@@ -129,6 +130,8 @@ class Connection(HttpToolsProtocol):
         self._drain: asyncio.TimerHandle | None = None
         self._dropped = 0
         self._sender: FileSender | None = None
+        self._follower: Follower | None = None
+        self._is_followed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
@@ -139,6 +142,8 @@ class Connection(HttpToolsProtocol):
         self._end_drain()
         if self._sender is not None:
             self._sender.close()
+        if self._follower is not None and not self._is_followed:
+            self._follower.close()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -213,6 +218,9 @@ class Connection(HttpToolsProtocol):
         arrived.job.buffer = arrived.buffer
         response = self.served.at_once(arrived.request, arrived.found)
         if response is None or not isinstance(response.body, bytes):
+            if arrived.receiver is not None and arrived.found.is_brief and self._is_followable(arrived.job):
+                self._follow(arrived)
+                return
             self._run(arrived.request, arrived.found, arrived.job)
         else:
             self._give_back(arrived.request, arrived.job)
@@ -229,19 +237,11 @@ class Connection(HttpToolsProtocol):
             return False
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers}
         method = self.parser.get_method()
-        path, _, query = self.url.decode("latin-1").partition("?")
-        is_overridden = "x-http-method-override" in headers or "_method" in query
+        is_overridden = "x-http-method-override" in headers or b"_method" in self.url
         length = _body_length(headers, self.limits) if method != b"GET" or is_overridden else 0
         if length is None:
             return False
-        request = Request(
-            method.decode("ascii"),
-            path,
-            query.partition("#")[0],
-            headers,
-            remote_ip=self.client[0] if self.client else "127.0.0.1",
-            is_secure=self.scheme == "https",
-        )
+        request = self._request(method, self.url, headers)
         found = self.served.admit(request)
         if found is None:
             return False
@@ -312,6 +312,116 @@ class Connection(HttpToolsProtocol):
                 self.loop.call_soon_threadsafe(self._finish, job, request, future)
 
         self.served.run(request, found, done)
+
+    def _is_followable(self, job: _Job) -> bool:
+        return (
+            following.IS_POSSIBLE
+            and job.keep_alive
+            and self.scheme == "http"
+            and not self.transport.get_write_buffer_size()
+        )
+
+    def _follow(self, arrived: _Arriving) -> None:
+        """Have a worker thread answer, and take what follows from the socket itself."""
+        request, job, size = arrived.request, arrived.job, len(arrived.view)
+        if self._follower is None:
+            self._follower = Follower(
+                self.transport.get_extra_info("socket").fileno(),
+                self.served.answer,
+                self._admit,
+                self._encode,
+            )
+        upload = Upload(request, arrived.found, arrived.buffer, size, size, job.keep_alive)
+        follower = self._follower
+
+        def done(future: Future[Handed]) -> None:
+            with suppress(RuntimeError):  # The loop was closed: nobody is there to be answered.
+                self.loop.call_soon_threadsafe(self._take_back, job, request, future)
+
+        self._is_followed = self.served.follow(lambda: follower.follow(upload, lambda: job.keep_alive), done)
+        if self._is_followed:
+            self.flow.pause_reading()
+        else:
+            self._run(request, arrived.found, job)
+
+    def _admit(self, head: Head) -> Upload | None:
+        """The upload that a head announces; None for whatever the event loop should see. In a worker thread."""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
+        length = _body_length(headers, self.limits)
+        if head.method != b"POST" or head.version == "1.0" or "expect" in headers or not length:
+            return None
+        request = self._request(head.method, head.url, headers)
+        found = self.served.admit(request)
+        if not isinstance(found, Found) or not found.is_brief:
+            return None
+        keeps = self.limits.is_kept_alive and head.keeps
+        return Upload(request, found, bytearray(), length, 0, keeps)
+
+    def _request(self, method: bytes, url: bytes, headers: dict[str, str]) -> Request:
+        path, _, query = url.decode("latin-1").partition("?")
+        return Request(
+            method.decode("ascii"),
+            path,
+            query.partition("#")[0],
+            headers,
+            remote_ip=self.client[0] if self.client else "127.0.0.1",
+            is_secure=self.scheme == "https",
+        )
+
+    def _encode(self, response: Response) -> bytes:
+        body = response.body
+        assert isinstance(body, bytes)
+        return self._head(response, len(body)) + body
+
+    def _take_back(self, job: _Job, request: Request, future: Future[Handed]) -> None:
+        """Look at the connection again."""
+        self._is_followed = False
+        self._give_back(request, job)
+        if future.cancelled() or future.exception() is not None:
+            self.transport.abort()
+            return
+        handed = future.result()
+        if job.disconnected or self.transport.is_closing() or handed.is_gone:
+            close = getattr(handed.response and handed.response.body, "close", None)
+            if close is not None:
+                close()
+            if self._follower is not None and job.disconnected:
+                self._follower.close()
+            self.transport.close()
+            return
+        self.flow.resume_reading()
+        job.keep_alive = job.keep_alive and handed.keeps
+        if handed.response is not None and not isinstance(handed.response.body, bytes):
+            self._stream(job, request, handed.response)
+            return
+        job.response_complete = True
+        if handed.response is not None:
+            self._write(handed.response, job.keep_alive)
+        else:
+            self._was_answered(handed.unsent, job.keep_alive)
+        if self.transport.is_closing():
+            return
+        if handed.arriving is not None:
+            self._go_on_receiving(handed.arriving)
+        elif handed.seen:
+            self.data_received(handed.seen)
+
+    def _was_answered(self, unsent: bytes, keeps: bool) -> None:
+        if unsent:
+            self.transport.write(unsent)
+        if not keeps:
+            self.transport.close()
+        self.on_response_complete()
+
+    def _go_on_receiving(self, upload: Upload) -> None:
+        """Wait for the rest of a body whose client paused."""
+        self._unset_keepalive_if_required()
+        self.cycle = job = _Job(upload.keeps)  # type: ignore[assignment]
+        arriving = _Arriving(upload.request, upload.found, job, upload.buffer, upload.length)
+        arriving.size = arriving.size_before = upload.received
+        self._await_body(arriving)
+        arriving.receiver = BodyReceiver(arriving.view[upload.received :], self, self._body_received_directly)
+        self.transport.set_protocol(arriving.receiver)
 
     def _give_back(self, request: Request, job: _Job) -> None:
         """Let others use the memory of a body."""
