@@ -382,8 +382,6 @@ def _open_http(
         bind_addresses=options.bind_addresses,
         threads=options.threads_count,
         may_answer_on_loop=not host.archive.database.is_elsewhere,
-        # Uploads that wait for the disk overlap; those that do not compete for the interpreter.
-        brief_threads=0 if records.ingest(configuration).is_synced else 2,
         request_timeout_seconds=options.request_timeout_seconds,
         is_kept_alive=options.is_kept_alive,
         keep_alive_timeout_seconds=options.keep_alive_timeout_seconds,

@@ -1,6 +1,7 @@
 """Real connections to a running server."""
 
 import contextlib
+import hashlib
 import http.client
 import logging
 import os
@@ -29,6 +30,7 @@ from hounsfield.http.messages import (
     answer_text,
     body_bytes,
     body_length,
+    body_view,
 )
 from hounsfield.http.options import HttpOptions, TlsOptions
 from hounsfield.http.routing import Route, Router
@@ -75,6 +77,7 @@ class House:
             Route("GET", "/args", lambda r: answer_json(dict(r.arguments)), is_inline=True),
             Route("GET", "/headers", lambda r: answer_json(dict(r.headers))),
             Route("POST", "/echo", lambda r: answer_bytes(body_bytes(r.body), "application/octet-stream")),
+            Route("POST", "/upload", self.upload, is_upload=True),
             Route("PUT", "/length", lambda r: answer_json([body_length(r.body), type(r.body).__name__])),
             Route("POST", "/length", lambda r: answer_json([body_length(r.body), type(r.body).__name__])),
             Route("GET", "/big", lambda _: answer_bytes(whole, "application/dicom", filename="a.dcm")),
@@ -91,6 +94,9 @@ class House:
             Route("POST", "/visit", self.visit),
             Route("GET", "/split", lambda _: Response(200, ((b"x-evil", b"a\r\nb: c"),)), is_inline=True),
         ]
+
+    def upload(self, request: Request) -> Response:
+        return answer_text(hashlib.sha256(body_view(request.body)).hexdigest())
 
     def pieces(self, count: int) -> Iterator[bytes]:
         try:

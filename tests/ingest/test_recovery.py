@@ -38,7 +38,8 @@ ROWS = (
     "SELECT public_id, main_tags, main_sequences, sop_instance_uid, sop_class_uid, transfer_syntax_uid,"
     " index_in_series, pixel_data_offset, pixel_data_vr, reception_date, origin, remote_aet, called_aet, remote_ip,"
     " http_username, header IS NOT NULL FROM instances ORDER BY public_id",
-    "SELECT public_id, main_tags, expected_instances, remote_aet, last_update, received_ns / 1000000000 FROM series ORDER BY 1",
+    "SELECT public_id, main_tags, expected_instances, remote_aet, last_update, received_ns / 1000000000"
+    " FROM series ORDER BY 1",
     "SELECT public_id, main_tags, patient_tags, last_update, received_ns / 1000000000 FROM studies ORDER BY 1",
     "SELECT public_id, main_tags, last_update, received_ns / 1000000000, unprotected_ns FROM patients ORDER BY 1",
     "SELECT type, uuid, size, stored_size, compression FROM attachments ORDER BY uuid",

@@ -248,6 +248,7 @@ def test_statistics_count_what_is_below(filled: Server) -> None:
 
 def test_deleting_tells_what_is_left(filled: Server) -> None:
     events: list[Event] = []
+    filled.archive.database.finish()
     filled.archive.events.subscribe(events.append)
     response = filled.ask("DELETE", f"/instances/{INSTANCE}")
     assert response.body == (

@@ -86,9 +86,6 @@ class Application:
         self._pool: Executor = ThreadPoolExecutor(options.threads, thread_name_prefix="HTTP")
         # Half of the threads are left to all others.
         self._followers = threading.BoundedSemaphore(max(options.threads // 2, 1))
-        self._brief = self._pool
-        if options.brief_threads:
-            self._brief = ThreadPoolExecutor(options.brief_threads, thread_name_prefix="HTTP-BRIEF")
         self._urgent: Executor = ThreadPoolExecutor(_URGENT_THREADS, thread_name_prefix="HTTP-URGENT")
         # What is to be released is not forgotten at the end, as what is still to be answered is.
         self._releases: Executor = ThreadPoolExecutor(2, thread_name_prefix="HTTP-RELEASE")
@@ -96,7 +93,7 @@ class Application:
 
     def close(self) -> None:
         """Let the worker threads go, once nobody calls the application any more."""
-        for pool in (self._pool, self._brief, self._urgent):
+        for pool in (self._pool, self._urgent):
             pool.shutdown(wait=True, cancel_futures=True)
         self._releases.shutdown(wait=True)
 
@@ -176,9 +173,7 @@ class Application:
         self._pool_for(found).submit(self.answer, request, found).add_done_callback(done)
 
     def _pool_for(self, found: Found) -> Executor:
-        if found.is_urgent:
-            return self._urgent
-        return self._brief if found.is_brief else self._pool
+        return self._urgent if found.is_urgent else self._pool
 
     def follow(self, work: Callable[[], Handed], done: Callable[[Future[Handed]], None]) -> bool:
         """Have a worker thread stay with a connection, and call `done` there; False if too many do already."""

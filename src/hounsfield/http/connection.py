@@ -218,7 +218,7 @@ class Connection(HttpToolsProtocol):
         arrived.job.buffer = arrived.buffer
         response = self.served.at_once(arrived.request, arrived.found)
         if response is None or not isinstance(response.body, bytes):
-            if arrived.receiver is not None and arrived.found.is_brief and self._is_followable(arrived.job):
+            if arrived.receiver is not None and arrived.found.is_upload and self._is_followable(arrived.job):
                 self._follow(arrived)
                 return
             self._run(arrived.request, arrived.found, arrived.job)
@@ -352,7 +352,7 @@ class Connection(HttpToolsProtocol):
             return None
         request = self._request(head.method, head.url, headers)
         found = self.served.admit(request)
-        if not isinstance(found, Found) or not found.is_brief:
+        if not isinstance(found, Found) or not found.is_upload:
             return None
         keeps = self.limits.is_kept_alive and head.keeps
         return Upload(request, found, bytearray(), length, 0, keeps)

@@ -21,14 +21,12 @@ class HttpOptions:
     """The HTTP server.
 
     No bind address means all. `maximum_body_bytes` 0 means no limit. A body beyond `spool_threshold_bytes` waits
-    on disk instead of in memory. Brief requests have `brief_threads` of their own; 0 for those of all others.
-    `may_answer_on_loop` says that the index answers without delay.
+    on disk instead of in memory. `may_answer_on_loop` says that the index answers without delay.
     """
 
     port: int = 8042
     bind_addresses: tuple[str, ...] = ()
     threads: int = 50
-    brief_threads: int = 0
     may_answer_on_loop: bool = True
     request_timeout_seconds: float = 30.0
     send_timeout_seconds: float = 300.0

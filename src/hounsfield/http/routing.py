@@ -26,9 +26,9 @@ class Route:
 
     `is_inline` claims that the handler, asked by a GET without arguments, reads only memory or the index, quickly:
     it is then run on the event loop instead of a worker thread. `at_hand` gives the same answer as the handler, to
-    such a GET, if it happens to be in memory, and raises an `ArchiveError` otherwise. `is_brief` claims that, with a
-    body held in memory, the handler is short and does not wait: many of them at once only get in each other's way.
-    `is_urgent` claims the same of one that may end what others wait for: it is run though all worker threads wait.
+    such a GET, if it happens to be in memory, and raises an `ArchiveError` otherwise. `is_upload` says that what
+    is sent there comes one after the other, so that a thread may stay with its connection. `is_urgent` claims that the
+    handler is short, and may end what others wait for: it is run though all worker threads wait.
     `at_once` gives the same answer as the handler to any request, with arguments or with a body held in memory, if that
     takes no longer than a glance at the index, and raises an `ArchiveError` otherwise.
     `open_body` gives what takes a body while it arrives, or the answer that refuses it; `handler` is then for callers
@@ -40,7 +40,7 @@ class Route:
     handler: Handler
     is_inline: bool = False
     at_hand: Handler | None = None
-    is_brief: bool = False
+    is_upload: bool = False
     at_once: Handler | None = None
     open_body: OpenBody | None = None
     is_urgent: bool = False
@@ -66,7 +66,7 @@ class Found:
     values: Mapping[str, str]
     is_inline: bool
     at_hand: Handler | None = None
-    is_brief: bool = False
+    is_upload: bool = False
     at_once: Handler | None = None
     open_body: OpenBody | None = None
     is_urgent: bool = False
@@ -168,7 +168,7 @@ def _found(route: Route, values: Mapping[str, str]) -> Found:
         values,
         route.is_inline,
         route.at_hand,
-        route.is_brief,
+        route.is_upload,
         route.at_once,
         route.open_body,
         route.is_urgent,

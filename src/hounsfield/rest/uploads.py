@@ -24,7 +24,7 @@ _AT_ONCE = 1000
 
 def routes(door: Door) -> list[Route]:
     """The route of uploads."""
-    return [Route("POST", "/instances", partial(post_instances, door), is_brief=True)]
+    return [Route("POST", "/instances", partial(post_instances, door), is_upload=True)]
 
 
 def post_instances(door: Door, request: Request) -> Response:
