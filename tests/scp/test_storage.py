@@ -12,6 +12,7 @@ from pydicom.filewriter import write_dataset
 
 from hounsfield.dicom import uids
 from hounsfield.dicom.identifiers import Identifiers
+from hounsfield.dicom.part10 import read_head
 from hounsfield.errors import ArchiveError, Corrupt, StorageFull
 from hounsfield.ingest.instance import Origin, OriginKind
 from hounsfield.ingest.receive import Incoming, Outcome, Receipt
@@ -69,7 +70,7 @@ def request(
 
 
 class Archive:
-    """Remembers what came in, or fails."""
+    """Looks at what comes in as the way in does, and remembers it; or fails."""
 
     def __init__(self, error: ArchiveError | None = None) -> None:
         self.incoming: list[Incoming] = []
@@ -78,6 +79,10 @@ class Archive:
     def receive(self, incoming: Incoming) -> Receipt:
         if self.error is not None:
             raise self.error
+        assert incoming.check is not None
+        content = incoming.content
+        data = content.view() if isinstance(content, SpoolFile) else content
+        incoming.check(read_head(data, transfer_syntax_uid=incoming.transfer_syntax_uid))
         self.incoming.append(incoming)
         return Receipt(Outcome.FILTERED_OUT, Identifiers("P", "1.2", "1.3", UID))
 

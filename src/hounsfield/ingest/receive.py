@@ -94,6 +94,9 @@ class Incoming:
 
     rest: tuple[Buffer, ...] = ()
     made_from: tuple[int, str] | None = None
+    check: Callable[[Head], None] | None = field(default=None, compare=False)
+    """What the door wants to know of it, before anything else: raises what is to be told to the sender."""
+
     is_uid_kept: bool = False
     """Whether it keeps its SOP Instance UID even if it is transcoded with loss."""
 
@@ -206,6 +209,8 @@ def _receive(intake: Intake, incoming: Incoming) -> Receipt:
     if intake.options.is_read_only:
         raise BadRequest("The archive is read-only")
     head = _read(intake, incoming)
+    if incoming.check is not None:
+        incoming.check(head)
     if intake.transcode is not None:
         transcoded = intake.transcode(incoming, head)
         if transcoded is not None:

@@ -6,13 +6,10 @@ file that it was written to, and the Part 10 header that makes a file of it.
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
 from hounsfield.dicom.levels import Level
-from hounsfield.dicom.part10 import inflate, read_head, wrap_header
-from hounsfield.dicom.scan import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, scan
+from hounsfield.dicom.part10 import Head, wrap_header
 from hounsfield.dicom.tags import SOP_CLASS_UID, SOP_INSTANCE_UID
-from hounsfield.dicom.uids import transfer_syntax
 from hounsfield.errors import Corrupt
 from hounsfield.ingest.instance import Origin, OriginKind
 from hounsfield.ingest.receive import Incoming, Receipt
@@ -25,9 +22,6 @@ Receive = Callable[[Incoming], Receipt]
 """The way in, with all it needs already bound."""
 Arrived = Callable[[object, str], None]
 """Told the Message ID of a C-MOVE, and the public id of an instance that came because of it."""
-
-_BEGINNING = 4096
-"""The SOP UIDs are among the first elements of a data set."""
 
 _FULL_SUPPORT = bytes((2, 0, 0, 0, 0, 0))
 """Level 2, no digital signature support claimed, no coercion. PS3.4 Table B.3-1."""
@@ -76,7 +70,6 @@ def store(receive: Receive, arrived: Arrived, request: Request) -> Responses:
     """
     if request.payload is None:
         raise Corrupt(f"C-STORE of {request.sop_instance_uid} without a data set")
-    check_uids(request)
     receipt = receive(incoming(request))
     if (originator := request.command.get("MoveOriginatorMessageID")) is not None:
         arrived(originator, receipt.identifiers.public_id(Level.INSTANCE))
@@ -87,56 +80,19 @@ def incoming(request: Request) -> Incoming:
     """The instance of a C-STORE, as the way in wants it."""
     caller = request.agreement.caller
     origin = Origin(OriginKind.DICOM_PROTOCOL, caller.calling_ae_title, caller.called_ae_title, caller.ip)
-    payload = request.payload
+    payload, check = request.payload, partial(check_uids, request.sop_class_uid, request.sop_instance_uid)
     if isinstance(payload, SpoolFile):
-        return Incoming(origin, payload)
+        return Incoming(origin, payload, check=check)
     assert payload is not None
-    return Incoming(origin, payload, part10_header(request), request.context.transfer_syntax)
+    return Incoming(origin, payload, part10_header(request), request.context.transfer_syntax, check=check)
 
 
-class _SopUids(NamedTuple):
-    sop_class_uid: str | None
-    sop_instance_uid: str | None
-
-
-def check_uids(request: Request) -> None:
+def check_uids(sop_class_uid: str, sop_instance_uid: str, head: Head) -> None:
     """Raise DataSetMismatch if command and data set name different instances.
 
     A data set without UIDs passes: what it lacks is for the way in to say.
     """
-    found = _read_uids(request)
-    announced = _SopUids(request.sop_class_uid, request.sop_instance_uid)
-    for in_data_set, in_command in zip(found, announced, strict=True):
-        if in_data_set is not None and in_data_set != in_command:
-            raise DataSetMismatch(f"The data set of C-STORE of {in_command} is {in_data_set[:64]!r}")
-
-
-def _read_uids(request: Request) -> _SopUids:
-    """The SOP UIDs of the data set, looked for in its first bytes before all of its head is read."""
-    syntax = transfer_syntax(request.context.transfer_syntax)
-    data = _data_set(request)
-    if syntax.is_deflated:
-        data = memoryview(inflate(data, 0, _BEGINNING)[0])
-    encoding = EXPLICIT_LITTLE if syntax.is_explicit else IMPLICIT_LITTLE
-    if syntax.is_big_endian:
-        encoding = EXPLICIT_BIG
-    end = min(len(data), _BEGINNING)
-    elements = scan(data, 0, end, encoding, {}, stops_at_pixels=True, last_group=0x0008).elements
-    if SOP_CLASS_UID in elements and SOP_INSTANCE_UID in elements:
-        return _SopUids(*(_text(data, elements[tag]) for tag in (SOP_CLASS_UID, SOP_INSTANCE_UID)))
-    # They are further on, or the data set is not in the syntax that was agreed upon.
-    dataset = read_head(_data_set(request), transfer_syntax_uid=request.context.transfer_syntax).dataset
-    return _SopUids(dataset.text(SOP_CLASS_UID), dataset.text(SOP_INSTANCE_UID))
-
-
-def _data_set(request: Request) -> memoryview:
-    payload = request.payload
-    if isinstance(payload, SpoolFile):
-        return payload.view()[len(part10_header(request)) :]
-    assert payload is not None
-    return payload
-
-
-def _text(data: memoryview, place: tuple[str, int, int]) -> str:
-    _, offset, length = place
-    return bytes(data[offset : offset + length]).decode("latin-1").strip(" \0")
+    for tag, announced in ((SOP_CLASS_UID, sop_class_uid), (SOP_INSTANCE_UID, sop_instance_uid)):
+        found = head.dataset.text(tag)
+        if found is not None and found.strip(" \0") != announced:
+            raise DataSetMismatch(f"The data set of C-STORE of {announced} is {found[:64]!r}")
