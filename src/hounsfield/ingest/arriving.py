@@ -9,6 +9,8 @@ class Arriving:
     def __init__(self) -> None:
         self.is_possible = True
         """Whether the index took the last rows: if not, senders wait for the commit, and are told what is wrong."""
+        self.released = 0
+        """How many have left. While it does not change, an instance that the index did not have is not there."""
         self._keys: dict[str, FileKey] = {}
 
     def __contains__(self, public_id: str) -> bool:
@@ -20,4 +22,11 @@ class Arriving:
 
     def release(self, public_id: str) -> None:
         """The index has it, or never will."""
+        self.released += (
+            1  # Before it leaves, so that whoever claims it afterwards knows. By one thread at a time.
+        )
+        self._keys.pop(public_id, None)
+
+    def withdraw(self, public_id: str) -> None:
+        """Take back a claim: the index has the instance in another file."""
         self._keys.pop(public_id, None)

@@ -221,7 +221,7 @@ def _receive(intake: Intake, incoming: Incoming) -> Receipt:
         return Receipt(Outcome.FILTERED_OUT, identifiers)
     public_ids = identifiers.public_ids()
     overwrite, public_id = intake.options.overwrite, public_ids[Level.INSTANCE]
-    is_later = intake.may_index_later
+    is_later, released = intake.may_index_later, intake.arriving.released
     if is_later and public_id in intake.arriving:
         return Receipt(Outcome.ALREADY_STORED, identifiers)
     with intake.archive.database.peek(may_lag=is_later) as tx:
@@ -235,7 +235,7 @@ def _receive(intake: Intake, incoming: Incoming) -> Receipt:
     new = describe_it(intake.clock_ns(), with_parents=not has_series or overwrite is not Overwrite.NEVER)
     file = _store(intake, incoming, new)
     if is_later:
-        return Receipt(_index_later(intake, new, file), identifiers)
+        return Receipt(_index_later(intake, new, file, released), identifiers)
     try:
         added = _index(intake, new, file, incoming.original)
     except ParentsMissing:  # The series was deleted meanwhile.
@@ -374,10 +374,13 @@ def _index(intake: Intake, new: NewInstance, file: NewAttachment, original: str 
     return added
 
 
-def _index_later(intake: Intake, new: NewInstance, file: NewAttachment) -> Outcome:
-    """Have the row committed with others; what goes wrong then is made good from the file."""
+def _index_later(intake: Intake, new: NewInstance, file: NewAttachment, released: int) -> Outcome:
+    """Have the row committed with others; what goes wrong then is made good from the file.
+
+    `released` is how many had left before the index was asked whether it has the instance.
+    """
     key, public_id = FileKey(file.uuid), new.public_ids[Level.INSTANCE]
-    if not intake.arriving.claim(public_id, key):  # It came twice at the same time.
+    if not _claim(intake, public_id, key, released):  # It came twice at the same time.
         intake.archive.storage.remove([key])
         return Outcome.ALREADY_STORED
 
@@ -398,6 +401,18 @@ def _index_later(intake: Intake, new: NewInstance, file: NewAttachment) -> Outco
 
     intake.archive.database.write_soon(work, done, failed)
     return Outcome.SUCCESS
+
+
+def _claim(intake: Intake, public_id: str, key: FileKey, released: int) -> bool:
+    if not intake.arriving.claim(public_id, key):
+        return False
+    if intake.arriving.released == released:
+        return True
+    with intake.archive.database.peek(may_lag=True) as tx:
+        if not are_known(tx, public_id, public_id)[1]:
+            return True
+    intake.arriving.withdraw(public_id)
+    return False
 
 
 def _tell(intake: Intake, new: NewInstance, key: FileKey, added: Added) -> None:
