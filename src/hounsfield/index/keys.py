@@ -15,5 +15,4 @@ def to_key(public_id: str) -> bytes:
 
 def to_public_id(key: bytes) -> PublicId:
     """The public id of a key: five groups of eight digits."""
-    text = key.hex()
-    return PublicId(f"{text[:8]}-{text[8:16]}-{text[16:24]}-{text[24:32]}-{text[32:]}")
+    return PublicId(key.hex("-", 4))

@@ -19,6 +19,7 @@ from hounsfield.index.pending import TABLES
 from hounsfield.index.series_status import parse_index, series_status
 
 PARENT_COLUMN = ("", "patient", "study", "series")
+_CHILD, _LABEL = -1, -2  # Among the types of metadata, which are not negative.
 
 
 class Part(Enum):
@@ -250,23 +251,35 @@ def _complete(tx: Transaction, level: Level, resources: dict[int, Resource], par
     """Add the parts that lie in other tables, to resources by row."""
     rows = padded(list(resources))
     among = f"IN ({', '.join('?' * len(rows))})"
-    if Part.LABELS in parts:
-        sql = f"SELECT resource, label FROM labels WHERE level = {int(level)} AND resource {among}"
-        for row, label in tx.stream(f"{sql} ORDER BY label", *rows):
-            resources[row].labels.append(label)
     if Part.METADATA in parts:
         _name_signatures(tx, level, resources.values())
-    sql = f"SELECT resource, type, value FROM metadata WHERE level = {int(level)} AND resource {among}"
-    for row, kind, value in tx.stream(sql, *rows):
-        resources[row].metadata[kind] = value
+    # One statement: each costs more than what it reads.
+    selects = []
+    if level < Level.INSTANCE and Part.CHILDREN in parts:
+        child, parent = Level(level + 1), PARENT_COLUMN[level + 1]
+        selects.append(
+            f"SELECT {parent}, {_CHILD}, NULL, public_id FROM {TABLES[child]} WHERE {parent} {among}"
+        )
+    if Part.LABELS in parts:
+        selects.append(
+            f"SELECT resource, {_LABEL}, label, NULL FROM labels WHERE level = {int(level)} AND resource {among}"
+        )
+    selects.append(
+        f"SELECT resource, type, value, NULL FROM metadata WHERE level = {int(level)} AND resource {among}"
+    )
+    for row, kind, text, key in tx.rows(" UNION ALL ".join(selects), *rows * len(selects)):
+        if kind == _CHILD:
+            resources[row].children.append(to_public_id(key))
+        elif kind == _LABEL:
+            resources[row].labels.append(text)
+        else:
+            resources[row].metadata[kind] = text
+    for resource in resources.values():
+        resource.children.sort()
+        resource.labels.sort()
     if Part.ATTACHMENTS in parts:
         for row, attachment in attachments_among(tx, level, rows):
             resources[row].attachments.append(attachment)
-    if level < Level.INSTANCE and Part.CHILDREN in parts:
-        child, parent = Level(level + 1), PARENT_COLUMN[level + 1]
-        sql = f"SELECT {parent}, public_id FROM {TABLES[child]} WHERE {parent} {among} ORDER BY public_id"
-        for row, key in tx.stream(sql, *rows):
-            resources[row].children.append(to_public_id(key))
     if level == Level.SERIES and Part.STATUS in parts:
         for resource in resources.values():
             resource.status = _status(tx, resource)

@@ -31,7 +31,8 @@ CONTENTS = frozenset(
         "Attachments",
     )
 )
-_LEGACY_PARTS = frozenset((Part.CHILDREN, Part.LABELS, Part.STATUS, Part.ATTACHMENTS))
+_LEGACY_PARTS = frozenset((Part.CHILDREN, Part.LABELS, Part.STATUS))
+_LEGACY_PARTS_OF_INSTANCES = frozenset((Part.LABELS, Part.ATTACHMENTS))
 _PARTS = {part.value: part for part in Part}
 _CHILDREN = ("Studies", "Series", "Instances")
 
@@ -64,7 +65,7 @@ def expand(
     door: Door, tx: Transaction, level: Level, public_ids: Sequence[str], expansion: Expansion
 ) -> list[dict[str, Any]]:
     """The objects of some resources, in their order; those that do not exist are left out."""
-    parts = _parts(expansion)
+    parts = _parts(expansion, level)
     objects = []
     resources = load(tx, level, public_ids, parts)
     requested: dict[PublicId, dict[str, Any]] = {}
@@ -85,9 +86,10 @@ def expand(
     return objects
 
 
-def _parts(expansion: Expansion) -> Collection[Part]:
+def _parts(expansion: Expansion, level: Level) -> Collection[Part]:
     if expansion.content is None:
-        return _LEGACY_PARTS | {Part.METADATA} if expansion.has_metadata else _LEGACY_PARTS
+        legacy = _LEGACY_PARTS if level < Level.INSTANCE else _LEGACY_PARTS_OF_INSTANCES
+        return legacy | {Part.METADATA} if expansion.has_metadata else legacy
     return {_PARTS[name] for name in expansion.content if name in _PARTS}
 
 

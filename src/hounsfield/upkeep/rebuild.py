@@ -6,18 +6,18 @@ an instance and when is known as long as its file carries a note, otherwise the 
 """
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hounsfield.dicom.identifiers import identify
+from hounsfield.dicom.identifiers import PublicId, identify
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.part10 import read_head
 from hounsfield.dicom.pixel_extent import is_cut_off
 from hounsfield.errors import ArchiveError, Corrupt
 from hounsfield.index.attachments import AttachmentType, Compression, unknown_files
 from hounsfield.index.database import Transaction
-from hounsfield.index.insertion import NewAttachment, NewInstance, add_instance
+from hounsfield.index.insertion import NewAttachment, NewInstance, ParentsMissing, add_instance
 from hounsfield.ingest.instance import Origin, OriginKind, Reception, describe
 from hounsfield.ingest.note import read_note
 from hounsfield.ingest.receive import Intake, date_of
@@ -60,26 +60,31 @@ def rebuild(intake: Intake, files: FolderFiles) -> Iterator[Rebuilt]:
     """Index every file that the index does not know; how far it came, after each batch."""
     state = Rebuilt()
     batch: list[FileKey] = []
+    described: set[PublicId] = set()
     for key, _ in files.sizes():
         batch.append(key)
         if len(batch) == _BATCH:
-            state = _index_batch(intake, files, batch, state)
+            state = _index_batch(intake, files, batch, state, described)
             batch = []
             yield state
-    state = _index_batch(intake, files, batch, state)
+    state = _index_batch(intake, files, batch, state, described)
     intake.archive.database.sync()
     yield state
 
 
-def _index_batch(intake: Intake, files: FolderFiles, keys: list[FileKey], state: Rebuilt) -> Rebuilt:
+def _index_batch(
+    intake: Intake, files: FolderFiles, keys: list[FileKey], state: Rebuilt, described: set[PublicId]
+) -> Rebuilt:
     with intake.archive.database.read() as tx:
         unknown = unknown_files(tx, keys)
-    found = [each for key in keys if key in unknown and (each := _read(intake, files.path(key))) is not None]
-
-    def work(tx: Transaction) -> int:
-        return sum(add_instance(tx, each.new, each.file).is_new for each in found)
-
-    indexed = intake.archive.database.write(work, durable=False) if found else 0
+    wanted = [key for key in keys if key in unknown]
+    found = list(_read_all(intake, files, wanted, described))
+    try:
+        indexed = _add(intake, found)
+    except ParentsMissing:  # A series that was indexed a moment ago is deleted already.
+        described.clear()
+        found = list(_read_all(intake, files, wanted, None))
+        indexed = _add(intake, found)
     return Rebuilt(
         state.files + len(keys),
         state.known + len(keys) - len(unknown),
@@ -89,17 +94,43 @@ def _index_batch(intake: Intake, files: FolderFiles, keys: list[FileKey], state:
     )
 
 
-def _read(intake: Intake, path: Path) -> _Found | None:
+def _read_all(
+    intake: Intake, files: FolderFiles, keys: list[FileKey], described: set[PublicId] | None
+) -> Iterator[_Found]:
+    """The instances in files; patient, study and series are told of once for each series, unless `described` is None.
+
+    That takes three quarters of the time.
+    """
+    for key in keys:
+        found = _read(intake, files.path(key), described or frozenset())
+        if found is not None:
+            if described is not None:
+                described.add(found.new.public_ids[Level.SERIES])
+            yield found
+
+
+def _add(intake: Intake, found: list[_Found]) -> int:
+    """Add rows; how many are new."""
+
+    def work(tx: Transaction) -> int:
+        return sum(add_instance(tx, each.new, each.file).is_new for each in found)
+
+    return intake.archive.database.write(work, durable=False) if found else 0
+
+
+def _read(intake: Intake, path: Path, described: Collection[PublicId]) -> _Found | None:
     """The instance in a file; None if there is none that is whole."""
     try:
         with path.open("rb") as file:  # The map lives as long as something is read from it.
             view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        return _describe(intake, FileKey(path.name), view, path.stat().st_mtime_ns)
+        return _describe(intake, FileKey(path.name), view, path.stat().st_mtime_ns, described)
     except (OSError, ArchiveError, ValueError):
         return None
 
 
-def _describe(intake: Intake, key: FileKey, view: memoryview, modified_ns: int) -> _Found:
+def _describe(
+    intake: Intake, key: FileKey, view: memoryview, modified_ns: int, described: Collection[PublicId]
+) -> _Found:
     content, crc32, reception = _split(view, Reception(_UNKNOWN, date_of(modified_ns), modified_ns))
     start = bytes(content[:132])
     is_compressed = start[128:] != b"DICM" and start[_LENGTH_SIZE : _LENGTH_SIZE + 1] == _ZLIB_HEADER
@@ -117,6 +148,7 @@ def _describe(intake: Intake, key: FileKey, view: memoryview, modified_ns: int) 
         main_tags=intake.options.main_tags,
         main_tags_version=intake.main_tags_version,
         public_ids=public_ids,
+        with_parents=public_ids[Level.SERIES] not in described,
         header=intake.headers.pack(head, public_ids[Level.SERIES]),
     )
     return _Found(
