@@ -12,10 +12,11 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from tests import instances
@@ -163,7 +164,8 @@ class _Node:
             return
         question = {"Resources": self._random.sample(stored, _SENT), "Asynchronous": True, **more}
         status, body = server.request("POST", f"/modalities/{modality}/store", json.dumps(question).encode())
-        assert status in (200, 503), body
+        # For a moment after a crash of the database, its last rows are not made again yet.
+        assert status in (200, 404, 503), body
         if status == 200:
             self.known.jobs.add(json.loads(body)["ID"])
 
@@ -260,11 +262,13 @@ def _check(nodes: list[_Node], known: _Known) -> None:
         assert content == _file(known.stored[public_id])
 
 
-def _check_jobs(sink: JobSink) -> None:
-    """What jobs sent arrived whole, and of each once."""
+def _check_jobs(jobs: Iterable[dict[str, Any]], sink: JobSink) -> None:
+    """What jobs sent arrived once, and whole but for jobs that say that they failed."""
+    states = {str(job["Content"].get("LocalAet")): job["State"] for job in jobs}
     assert sink.arrivals
     for title, arrivals in sink.arrivals.items():
-        assert len({arrival.instance for arrival in arrivals}) == _SENT, title
+        is_whole = len({arrival.instance for arrival in arrivals}) == _SENT
+        assert is_whole or states.get(title) == "Failure", title
         assert doubled(arrivals, sink.disturbances) == "", (title, arrivals)
 
 
@@ -292,7 +296,6 @@ def test_no_kill_of_a_node_or_of_the_database_loses_or_doubles_anything(
     known = _Known()
     with job_sink(tmp_path / "sink") as sink:
         crashes = _run_and_kill(tmp_path, database, known, sink)
-        _check_jobs(sink)
     reader = PostgresReader(database.options)
     found = [each for each in verify(reader, FolderFiles(tmp_path / "shared")) if isinstance(each, Finding)]
     reader.close()
@@ -331,6 +334,7 @@ def _run_and_kill(tmp_path: Path, database: PostgresServer, known: _Known, sink:
     for node in nodes:
         node.end()
     _check(nodes, known)
+    _check_jobs(nodes[0].server.json("/jobs?expand"), sink)
     for node in nodes:
         assert node.server.stop() == 0
     return crashes

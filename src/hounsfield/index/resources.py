@@ -267,7 +267,7 @@ def _complete(tx: Transaction, level: Level, resources: dict[int, Resource], par
     selects.append(
         f"SELECT resource, type, value, NULL FROM metadata WHERE level = {int(level)} AND resource {among}"
     )
-    for row, kind, text, key in tx.rows(" UNION ALL ".join(selects), *rows * len(selects)):
+    for row, kind, text, key in tx.rows(" UNION ALL ".join(selects), *[*rows] * len(selects)):
         if kind == _CHILD:
             resources[row].children.append(to_public_id(key))
         elif kind == _LABEL:
