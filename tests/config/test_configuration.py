@@ -196,6 +196,20 @@ def test_of_several_databases_the_plugin_that_is_named_is_meant(
     assert is_told is (not is_in and values.get("PostgreSQL") == _ENABLED)
 
 
+def test_a_database_that_cannot_be_used_is_told_of_and_refused_where_its_plugin_is_named(
+    tmp_path: Path,
+) -> None:
+    alone: dict[str, Json] = {"MySQL": _ENABLED}
+    assert any("kept in SQLite" in warning for warning in _load(tmp_path, alone).warnings)
+    assert _codes(tmp_path, {**alone, "Plugins": ["/p/libOrthancMySQLIndex.so"]}) == [2]
+    beside: dict[str, Json] = {
+        **alone,
+        "PostgreSQL": _ENABLED,
+        "Plugins": ["/p/libOrthancPostgreSQLIndex.so"],
+    }
+    assert any("kept in PostgreSQL" in warning for warning in _load(tmp_path, beside).warnings)
+
+
 def test_files_in_another_database_are_no_reason_to_stop_where_it_is_not_used(tmp_path: Path) -> None:
     both: dict[str, Json] = {"PostgreSQL": {"EnableIndex": True, "EnableStorage": True}}
     assert _codes(tmp_path, both) == [2]

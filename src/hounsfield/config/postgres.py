@@ -31,22 +31,37 @@ def _enables(section: Json) -> bool:
 
 
 def _names_postgres(plugins: Json) -> bool:
-    return isinstance(plugins, list) and any("postgresql" in str(path).lower() for path in plugins)
+    return _names(plugins, "PostgreSQL")
+
+
+def _names(plugins: Json, database: str) -> bool:
+    return isinstance(plugins, list) and any(database.lower() in str(path).lower() for path in plugins)
 
 
 def ambiguity(given: Mapping[str, Json]) -> Iterator[str]:
-    """A warning where several databases are enabled, and none is meant."""
-    section = given.get("PostgreSQL")
-    if _enables(section) and not is_in_postgres(given):
-        others = " and ".join(name for name in _OTHERS if _enables(given.get(name)))
+    """A warning where a database is enabled and another one is used."""
+    others = " and ".join(f'"{name}"' for name in _OTHERS if _enables(given.get(name)))
+    if not others:
+        return
+    if is_in_postgres(given):
+        yield f"The index is kept in PostgreSQL; {others}, enabled too, has no effect"
+    elif _enables(given.get("PostgreSQL")):
         yield (
             f'The index is kept in SQLite: both "PostgreSQL" and {others} are enabled. To use PostgreSQL, remove '
             'the other sections, or name OrthancPostgreSQLIndex in "Plugins"'
         )
+    else:
+        yield f'The index is kept in SQLite; {others} cannot be used. "PostgreSQL" can'
 
 
 def check_postgres(given: Mapping[str, Json]) -> Iterator[Refusal]:
-    """Reasons not to start: wrong types, and files that would have to be in the database."""
+    """Reasons not to start: another database is meant, wrong types, and files that would have to be in the database."""
+    for name in _OTHERS:
+        if _enables(given.get(name)) and _names(given.get("Plugins"), name) and not is_in_postgres(given):
+            # With SQLite instead, the archive would seem to be empty.
+            yield Refusal(
+                2, f'The index cannot be kept in {name}: use "PostgreSQL", or remove the section "{name}"'
+            )
     section = given.get("PostgreSQL")
     if not isinstance(section, dict):
         return
