@@ -1,6 +1,7 @@
 """When a patient, study or series is stable, and whether a series is complete."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ from tests.ingest.builders import Bench, identifiers, make_file, open_bench
 from hounsfield.dicom.levels import Level
 from hounsfield.events import ResourceStable
 from hounsfield.index.changes import ChangeType, list_changes
+from hounsfield.index.database import Transaction
 from hounsfield.index.resources import load
+from hounsfield.index.stability import settle_stable
 from hounsfield.ingest.receive import IngestOptions, Overwrite
 from hounsfield.ingest.stability import StabilityMonitor
 
@@ -48,6 +51,32 @@ def test_what_receives_nothing_for_a_while_is_stable_once(bench: Bench) -> None:
     ]
     assert monitor.check() is None
     assert len(stable_levels(bench)) == 3
+
+
+def test_what_arrives_in_the_transaction_that_looks_for_the_stable_is_not_stable(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Works of several threads share a transaction, and write what they received at its end."""
+    bench.receive(make_file(sop="1"))
+    bench.clock.advance(100)
+    write, found = bench.database.write, list[object]()
+
+    def together(work: Callable[[Transaction], object], *, durable: bool = True) -> object:
+        def both(tx: Transaction) -> object:
+            result = work(tx)
+            found.extend(settle_stable(tx, bench.clock.now_ns - 60_000_000_000, "20260101T000000"))
+            return result
+
+        return write(both, durable=durable)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.database, "write", together)
+        bench.receive(make_file(sop="2"))
+    assert found == []
+    assert not is_stable(bench, Level.SERIES)
+    bench.clock.advance(100)
+    StabilityMonitor(bench.archive, 60, bench.clock).check()
+    assert stable_levels(bench) == ["StableSeries", "StableStudy", "StablePatient"]
 
 
 def test_a_new_instance_starts_the_time_again_for_its_parents_only(bench: Bench) -> None:

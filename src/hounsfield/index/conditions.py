@@ -6,6 +6,8 @@ Normalised columns may be equal where values are not; where a column holds the t
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
+from math import prod
 from typing import Any
 
 from hounsfield.dicom.dictionary import lookup
@@ -242,9 +244,11 @@ def _narrow(plan: Plan, constraint: Constraint, known: tuple[Level, str, bool]) 
     if len(constraint.values) > _MOST_NARROWING:
         return False
     if not is_normalized:
-        if not constraint.is_case_sensitive and not _is_caseless(constraint.values):
-            return False
         values = list(map(date_of, constraint.values) if vr == "DA" else constraint.values)
+        if not constraint.is_case_sensitive and not _is_caseless(values):
+            values = _spellings(values) if vr == "CS" and constraint.match is not Match.WILDCARD else []
+            if not values:
+                return False
     else:
         values = [normalize(value) for value in constraint.values]
     if vr == "PN":
@@ -305,6 +309,20 @@ def _narrow_wildcard(plan: Plan, column: str, pattern: str) -> None:
 
 def _is_caseless(values: Sequence[str]) -> bool:
     return all(value.upper() == value.lower() for value in values)
+
+
+def _spellings(values: Sequence[str]) -> list[str]:
+    """Every way to write code strings in upper and lower case; none if there are too many.
+
+    >>> _spellings(["CT"])
+    ['ct', 'cT', 'Ct', 'CT']
+    """
+    choices = [
+        [sorted({letter.lower(), letter.upper()}, reverse=True) for letter in value] for value in values
+    ]
+    if sum(prod(map(len, each)) for each in choices) > _MOST_NARROWING:
+        return []
+    return ["".join(letters) for each in choices for letters in product(*each)]
 
 
 def _constrain_children(plan: Plan, constraint: Constraint, sql: str, column: str) -> None:

@@ -29,6 +29,10 @@ def settle_stable(
             limit,
         )
         for row, key in rows:
+            if tx.has_received(
+                level, row
+            ):  # In this transaction, by another work: it only does not show yet.
+                continue
             tx.run(f"UPDATE {TABLES[level]} SET is_stable = 1 WHERE id = ?", row)
             log_change(tx, change, level, row, key, date)
             found.append((level, to_public_id(key)))

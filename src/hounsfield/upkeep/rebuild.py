@@ -7,6 +7,7 @@ an instance and when is known as long as its file carries a note, otherwise the 
 
 import mmap
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from hounsfield.store.note import FOOTER_SIZE, crc32_of_parts, is_sealed, parse_
 from hounsfield.store.spool import Buffer
 
 _BATCH = 200
+_READERS = 4
 _ZLIB_HEADER = b"\x78"
 _LENGTH_SIZE = 8
 _UNKNOWN = Origin(OriginKind.UNKNOWN)
@@ -101,12 +103,13 @@ def _read_all(
 
     That takes three quarters of the time.
     """
-    for key in keys:
-        found = _read(intake, files.path(key), described or frozenset())
-        if found is not None:
-            if described is not None:
-                described.add(found.new.public_ids[Level.SERIES])
-            yield found
+    with ThreadPoolExecutor(_READERS) as readers:  # While one waits for the disk, or sums up, others go on.
+        known: Collection[PublicId] = described or frozenset()
+        for found in readers.map(lambda key: _read(intake, files.path(key), known), keys):
+            if found is not None:
+                if described is not None:
+                    described.add(found.new.public_ids[Level.SERIES])
+                yield found
 
 
 def _add(intake: Intake, found: list[_Found]) -> int:
