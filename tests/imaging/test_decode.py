@@ -304,6 +304,21 @@ def test_a_jpeg_ls_stream_cut_off_ends_soon(rgb: Rgb, make: Make, load: Load) ->
             load(make([stream[:end]], like=rgb, syntax=JPEG_LS))
 
 
+@pytest.mark.parametrize("is_lossless", [True, False])
+def test_a_jpeg_stream_is_as_long_as_its_size_needs(is_lossless: bool, make: Make, load: Load) -> None:
+    syntax = "1.2.840.10008.1.2.4.70" if is_lossless else BASELINE
+    flat = np.full((1000, 1200), 7, np.uint8)
+    for shape in (flat, np.stack([flat] * 3, axis=-1)):
+        stream = bytearray(imagecodecs.jpeg8_encode(shape, lossless=is_lossless, optimize=True))
+        np.testing.assert_allclose(
+            load(make([bytes(stream)], like=shape, syntax=syntax)).array.max(), 7, atol=1
+        )
+        place = stream.index(b"\xff\xc3" if is_lossless else b"\xff\xc0")
+        stream[place + 5 : place + 9] = b"\x40\x00" * 2  # 16384 by 16384, which libjpeg would fill with grey
+        with pytest.raises(errors.Corrupt, match="cut off"):
+            load(make([bytes(stream)], like=shape, syntax=syntax, Rows=16384, Columns=16384))
+
+
 @pytest.mark.parametrize("syntax", [EXPLICIT, RLE, BASELINE, "1.2.840.10008.1.2.4.90"])
 def test_an_absurd_size_takes_no_memory(syntax: str, make: Make, load: Load) -> None:
     pixels: bytes | list[bytes] = b"0123456789" if syntax == EXPLICIT else [b"0123456789"]

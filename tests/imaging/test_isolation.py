@@ -114,6 +114,12 @@ def test_a_worker_may_take_the_memory_that_its_frame_explains(
     assert small + (400 << 20) < address_space(pool) < 2 << 30
 
 
+def test_workers_share_half_of_the_memory() -> None:
+    half = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    assert isolation._share(1) == min(max(half, 1 << 30), 8 << 30)
+    assert isolation._share(10_000) == 1 << 30
+
+
 def address_space(pool: WorkerPool) -> int:
     """The limit of the worker that was at work last."""
     lines = Path(f"/proc/{pool.process_ids()[-1]}/limits").read_text(encoding="ascii").splitlines()

@@ -90,7 +90,10 @@ def decode_jpeg(data: bytes, description: PixelDescription, /) -> Decoded:
     import imagecodecs
 
     header = _matching(bitstream.read_jpeg(data), description)
-    if _EOI not in data:  # libjpeg would fill up what is missing with grey
+    # libjpeg would fill up what is missing with grey. A sample of lossless JPEG takes a bit at least, and so does a
+    # block of 64 in the others, where a component that has half of the resolution either way may be the largest.
+    least = description.pixels * description.samples if header.is_lossless_jpeg else description.pixels // 128
+    if _EOI not in data or 8 * len(data) < least:
         raise errors.Corrupt("the JPEG bit stream is cut off")
     options: dict[str, str] = {}
     photometric = description.photometric

@@ -30,6 +30,7 @@ LENGTH = struct.Struct("<I")
 _MEMORY_FOLDER = Path("/dev/shm")
 _LONGEST_ANSWER = 1 << 20
 _ENDING_SECONDS = 2
+_LEAST_MEMORY, _MOST_MEMORY = 1 << 30, 8 << 30
 _RAISED = {"Corrupt": errors.Corrupt, "Unsupported": errors.Unsupported}
 _MAIN = "import sys; sys.path[:] = {path!r}; from hounsfield.imaging.worker import main; main({arguments!r})"
 
@@ -47,9 +48,9 @@ class IsolationOptions:
     timeout_seconds: int = 60
     """For one frame."""
 
-    memory_bytes: int = 8 << 30
+    memory_bytes: int = 0
     """Address space of a worker at most, where the system can limit it; on Linux each frame has a limit of its own
-    below this, by its size."""
+    below this, by its size. 0 for its share of half of the machine's memory, at least 1 GiB and at most 8."""
 
 
 class WorkerFailure(errors.Corrupt):
@@ -71,7 +72,7 @@ class _Worker:
         ):  # It has pixels of patients: even a server that is killed must not leave it behind.
             self._name.unlink()
             shared = descriptor
-        arguments = [shared, options.timeout_seconds, options.memory_bytes]
+        arguments = [shared, options.timeout_seconds, options.memory_bytes or _share(_workers(options))]
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _MAIN.format(path=sys.path, arguments=arguments)],
@@ -151,6 +152,19 @@ class _Worker:
         self._name.unlink(missing_ok=True)
 
 
+def _workers(options: IsolationOptions) -> int:
+    return options.workers or os.cpu_count() or 1
+
+
+def _share(workers: int) -> int:
+    """What of the machine's memory one of the workers may take."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        return _MOST_MEMORY
+    return min(max(memory // 2 // workers, _LEAST_MEMORY), _MOST_MEMORY)
+
+
 def _manner(status: int) -> str:
     """How a process ended, in words."""
     try:
@@ -166,7 +180,7 @@ class WorkerPool:
         self._options = options
         self._free: list[_Worker] = []
         self._lock = threading.Lock()
-        self._slots = threading.BoundedSemaphore(options.workers or os.cpu_count() or 1)
+        self._slots = threading.BoundedSemaphore(_workers(options))
         self._is_closed = False
 
     def ask(self, header: Header, data: Data) -> tuple[Header, list[bytes]]:
