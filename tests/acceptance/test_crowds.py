@@ -6,6 +6,7 @@ import multiprocessing
 import time
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from random import Random
@@ -165,3 +166,58 @@ def test_jobs_whose_study_disappears_fail_as_not_found(server: RunningServer) ->
         if each["State"] == "Success":
             assert len(server.json(f"/studies/{each['Content']['ID']}/instances")) == _COUNT
     _check(server)
+
+
+def test_who_follows_the_changes_misses_none(server: RunningServer) -> None:
+    """Scenario 57, while others write: numbers appear in their order, so asking since the last one is enough."""
+    seen: list[int] = []
+
+    def follow(uploads: list[Future[None]]) -> None:
+        is_last = False
+        while not is_last:
+            is_last = all(each.done() for each in uploads)
+            while not (page := server.json(f"/changes?since={seen[-1] if seen else 0}&limit=20"))["Done"]:
+                seen.extend(each["Seq"] for each in page["Changes"])
+            seen.extend(each["Seq"] for each in page["Changes"])
+
+    def write(first: int) -> None:
+        for number in range(first, first + 10):
+            upload(server, instances.file(number, 300))
+            path = f"/instances/{instances.public_id(number)}/metadata/1024"
+            assert status_of(server, "PUT", path, "x") == 200
+
+    with ThreadPoolExecutor() as pool:
+        follow([pool.submit(write, 10 * number) for number in range(6)])
+    assert seen == sorted(set(seen))
+    assert set(seen) == {each["Seq"] for each in server.json("/changes?limit=100000")["Changes"]}
+
+
+def test_readers_see_all_of_a_study_that_is_changed_in_place(tmp_path: Path) -> None:
+    """Scenario 153, with readers: archives, tags and copies hold each instance, old or new."""
+    with running(tmp_path, {"OverwriteInstances": "Always"}) as server:
+        for number in range(_COUNT):
+            upload(server, instances.file(number, 3000))
+        study = server.json("/studies")[0]
+
+        def change() -> None:
+            for _ in range(4):
+                server.json(f"/studies/{study}/modify", _IN_PLACE)
+
+        def archive() -> int:
+            with zipfile.ZipFile(BytesIO(server.request("GET", f"/studies/{study}/archive")[1])) as found:
+                assert found.testzip() is None
+                return len(found.namelist())
+
+        def copy() -> int:
+            made = server.json(f"/studies/{study}/anonymize", {})["Path"]
+            return len(server.json(f"{made}/instances"))
+
+        with ThreadPoolExecutor() as pool:
+            changing = pool.submit(change)
+            while not changing.done():
+                tags = pool.submit(server.json, f"/studies/{study}/instances-tags?simplify")
+                counts = [pool.submit(read) for read in (archive, copy)]
+                assert [each.result() for each in counts] == [_COUNT] * 2
+                assert len(tags.result()) == _COUNT
+            changing.result()
+        _check(server)
