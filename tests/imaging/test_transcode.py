@@ -214,6 +214,27 @@ def test_an_instance_without_pixels_is_only_written_anew() -> None:
         assert attributes(transcode(source, uid)).SOPInstanceUID == attributes(source).SOPInstanceUID
 
 
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [("NumberOfFrames", -3), ("SamplesPerPixel", 2), ("HighBit", 3), ("BitsAllocated", 12)],
+)
+def test_an_image_that_makes_no_sense_is_still_written_in_another_order(keyword: str, value: object) -> None:
+    path = get_testdata_file("CT_small.dcm")
+    assert isinstance(path, str)
+    dataset = pydicom.dcmread(path)
+    pixels = dataset.PixelData
+    with pydicom.config.disable_value_validation():
+        dataset.add_new(keyword, pydicom.datadict.dictionary_VR(keyword), value)
+        written = io.BytesIO()
+        dataset.save_as(written)
+    implicit = transcode(written.getvalue(), "1.2.840.10008.1.2")
+    assert pydicom.dcmread(io.BytesIO(implicit))["PixelData"].value == pixels
+    swapped = transcode(implicit, "1.2.840.10008.1.2.2")
+    again = transcode(swapped, "1.2.840.10008.1.2.1")
+    assert pydicom.dcmread(io.BytesIO(again))["PixelData"].value == pixels
+    assert swapped.find(pixels[:64]) == -1
+
+
 def test_what_is_damaged_is_corrupt(make: Make, grey: Grey) -> None:
     for uid in (ARC + "90", ARC + "70", RLE, EXPLICIT):
         with pytest.raises(errors.Corrupt):

@@ -45,14 +45,6 @@ class _Source:
 
     data: Buffer
     head: Head
-    description: PixelDescription | None
-    """None without pixels."""
-
-    @property
-    def described(self) -> PixelDescription:
-        """The description of pixels that are there."""
-        assert self.description is not None
-        return self.description
 
 
 def can_encode(transfer_syntax_uid: str) -> bool:
@@ -108,7 +100,7 @@ def transcode(
         raise errors.Unsupported(
             f"Cannot transcode to {uids.uid_name(transfer_syntax_uid) or transfer_syntax_uid}"
         )
-    if source.description is None:
+    if not has_frames(source.head):
         return _without_pixels(source, transfer_syntax_uid)
     is_native = source.head.transfer_syntax_uid in codecs.NATIVE and source.head.pixel_data_tag is not None
     if is_native and transfer_syntax_uid in _WRITTEN:
@@ -126,9 +118,7 @@ def _open(file: Buffer, limits: Limits) -> _Source:
         file = _inflated(file, head, limits)
         deflated, head = head, read_whole(file)
         head = replace(head, transfer_syntax_uid=deflated.transfer_syntax_uid)
-    if not has_frames(head):
-        return _Source(file, head, None)
-    return _Source(file, head, describe(head.dataset, pixel_data_vr=head.pixel_data_vr or "OW"))
+    return _Source(file, head)
 
 
 def _inflated(file: Buffer, head: Head, limits: Limits) -> bytes:
@@ -146,9 +136,12 @@ def _without_pixels(source: _Source, transfer_syntax_uid: str) -> bytes:
 
 
 def _native_to_native(source: _Source, transfer_syntax_uid: str) -> bytes:
-    """Bytes put in the other order, and nothing else. PS3.5 8.1 and Annex A."""
+    """Bytes put in the other order, and nothing else. PS3.5 8.1 and Annex A.
+
+    What else the image says of its pixels need not make sense for that.
+    """
     head, pixel_tag = source.head, source.head.pixel_data_tag or tags.PIXEL_DATA
-    bits = source.described.bits_allocated
+    bits = _allocated_bits(head)
     raw = head.dataset.raw(pixel_tag)
     was_big = head.transfer_syntax_uid in codecs.BIG_ENDIAN_PIXELS
     is_big = transfer_syntax_uid in codecs.BIG_ENDIAN_PIXELS
@@ -164,15 +157,27 @@ def _native_to_native(source: _Source, transfer_syntax_uid: str) -> bytes:
     return _written(source, transfer_syntax_uid, {}, _native_element(pixel_tag, vr, [raw], encoding))
 
 
+def _allocated_bits(head: Head) -> int:
+    """Bits of a sample: those that its VR has, or Bits Allocated if these are whole words, or else words of 16."""
+    of_vr = {"OF": 32, "OD": 64}.get(head.pixel_data_vr or "OW")
+    if of_vr is not None:
+        return of_vr
+    allocated = head.dataset.int(description.BITS_ALLOCATED)
+    if allocated in (1, 8, 16, 32, 64):
+        return allocated
+    return 8 if head.pixel_data_vr == "OB" else 16
+
+
 def _frames(
     source: _Source, transfer_syntax_uid: str, quality: int, limits: Limits, *, is_uid_kept: bool
 ) -> bytes:
     """Decode every frame and encode it again."""
-    dataset, pixels = source.head.dataset, source.described
+    dataset, head = source.head.dataset, source.head
+    pixels = describe(dataset, pixel_data_vr=head.pixel_data_vr or "OW")
     encoder = ENCODERS.get(transfer_syntax_uid)
     planes = find_planes(dataset, pixels)
     work = Work(transfer_syntax_uid, quality, tuple(plane.bit for plane in planes), limits)
-    recoded = list(_recode_all(source, work))
+    recoded = list(_recode_all(source, pixels, work))
     form = recoded[0].form
     if any(each.form != form for each in recoded):
         raise errors.Corrupt("The frames have different colour models or types")
@@ -193,15 +198,14 @@ def _frames(
         )
         changes |= lossy_changes(dataset, made_of, encoding)
     else:
-        changes |= inherited_loss(dataset, source.head.transfer_syntax_uid)
+        changes |= inherited_loss(dataset, head.transfer_syntax_uid)
     return _written(
         source, transfer_syntax_uid, changes, _pixel_element(data, transfer_syntax_uid, pixels, form)
     )
 
 
-def _recode_all(source: _Source, work: Work) -> Iterator[Recoded]:
+def _recode_all(source: _Source, pixels: PixelDescription, work: Work) -> Iterator[Recoded]:
     """Every frame, in order; some at the same time, and never more than these in memory decoded."""
-    pixels = source.described
 
     def frame(number: int) -> EncodedFrame:
         return read_frame(source.data, source.head, number, description=pixels, limits=work.limits)
