@@ -1,11 +1,14 @@
 """Functions that take any bytes and only return or raise an `ArchiveError`."""
 
+import socket
 from collections.abc import Callable
 
 from hounsfield.http.auth import AccessOptions, Doorkeeper
 from hounsfield.http.dispatch import Dispatcher, dispatch
+from hounsfield.http.following import Follower, Head, Upload
 from hounsfield.http.messages import (
     Request,
+    Response,
     answer_json,
     body_bytes,
     components,
@@ -15,7 +18,7 @@ from hounsfield.http.messages import (
 from hounsfield.http.multipart import boundary_of, form_parts
 from hounsfield.http.negotiation import preferred
 from hounsfield.http.ranges import parse_range
-from hounsfield.http.routing import Route, Router
+from hounsfield.http.routing import Found, Route, Router
 
 _DISPATCHER = Dispatcher(
     Router(
@@ -31,6 +34,7 @@ _DISPATCHER = Dispatcher(
         ]
     )
 )
+_FOUND = _DISPATCHER.router.find("POST", "/instances")
 _DOORKEEPER = Doorkeeper(AccessOptions(True, True, {"alice": "secret"}))
 
 
@@ -85,6 +89,37 @@ def filename(data: bytes) -> None:
     assert value.count(b'"') == 2
 
 
+def following(data: bytes) -> None:
+    """What comes on a connection after an upload: every body that is understood is a part of it."""
+    near, far = socket.socketpair()
+    bodies: list[bytes] = []
+
+    def answer(request: Request, found: Found) -> Response:
+        bodies.append(body_bytes(request.body))
+        return found.handler(request)
+
+    def admit(head: Head) -> Upload | None:
+        length = dict(head.headers).get(b"content-length", b"").decode("latin-1")
+        if not (length.isascii() and length.isdigit()) or not 0 < int(length[:9]) < 1 << 20:
+            return None
+        request = Request(head.method.decode("ascii"), head.url.decode("latin-1"))
+        return Upload(request, _FOUND, bytearray(), int(length[:9]), 0, head.keeps)
+
+    with near, far:
+        near.setblocking(False)
+        far.sendall(data[: 64 << 10])
+        far.shutdown(socket.SHUT_WR)
+        follower = Follower(
+            near.fileno(), answer, admit, lambda response: bytes(str(response.status), "ascii")
+        )
+        try:
+            first = Upload(Request("POST", "/instances"), _FOUND, bytearray(), 0, 0, True)
+            handed = follower.follow(first, lambda: True)
+        finally:
+            follower.close()
+    assert all(body in data for body in (*bodies, handed.seen))
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "http.target": target,
     "http.request": request,
@@ -93,6 +128,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "http.range": byte_range,
     "http.authorization": authorization,
     "http.filename": filename,
+    "http.following": following,
 }
 
 SEEDS: dict[str, list[bytes]] = {
@@ -106,5 +142,10 @@ SEEDS: dict[str, list[bytes]] = {
     "http.accept": [b"image/png;q=0.5, image/*;q=0.1, */*"],
     "http.range": [b"bytes=0-10", b"bytes=-5", b"bytes=5-"],
     "http.authorization": [b"Basic YWxpY2U6c2VjcmV0", b"Bearer x"],
+    "http.following": [
+        b"POST /instances HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n123456789POST /instances HTTP/1.1\r\n"
+        b"Content-Length: 3\r\nConnection: close\r\n\r\nabcGET / HTTP/1.1\r\n\r\n",
+        b"PUT /a HTTP/1.0\r\ncontent-length: 70000\r\nexpect: 100-continue\r\ntransfer-encoding: chunked\r\n\r\n0\r\n",
+    ],
     "http.filename": [b'"a\r\nb".dcm'],
 }

@@ -101,7 +101,7 @@ class Follower:
                     return following
                 upload = following
             return Handed(response=self._answer(upload.request, upload.found), keeps=upload.keeps)
-        except ConnectionError:
+        except OSError:  # The client is gone, in one way or another.
             return Handed(is_gone=True)
 
     def _send(self, data: bytes) -> bytes:
@@ -116,7 +116,10 @@ class Follower:
         while end < 0:
             if size == _HEAD_SIZE or not self._readable.poll(_PATIENCE_MS):
                 return Handed(seen=bytes(self._head[:size]))
-            count = self._socket.recv_into(memoryview(self._head)[size:])
+            try:
+                count = self._socket.recv_into(memoryview(self._head)[size:])
+            except BlockingIOError:  # What could be read was not to be: the checksum was wrong, say.
+                return Handed(seen=bytes(self._head[:size]))
             if not count:
                 return Handed(is_gone=True)
             size += count
