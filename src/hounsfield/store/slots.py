@@ -28,8 +28,13 @@ class Slot:
     """An empty file, open for writing, whose name is durable."""
 
     key: FileKey
-    path: Path
+    name: str  # A path as text: one is made for each file, and seldom looked at.
     fd: int
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return Path(self.name)
 
 
 class SlotPool:
@@ -127,7 +132,7 @@ class SlotPool:
 
 
 def _new_slot(folder: Path, prefix: str, node: str) -> Slot:
-    name = str(uuid4())
-    key = FileKey(prefix + name[4 : len(name) - len(node)] + node)
-    path = folder / key
-    return Slot(key, path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600))
+    made = str(uuid4())
+    key = FileKey(prefix + made[4 : len(made) - len(node)] + node)
+    name = f"{folder}/{key}"
+    return Slot(key, name, os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600))
