@@ -10,9 +10,12 @@ import pydicom
 import pytest
 from tests.rest.builders import Builder, Server, ids, real_file, slice_file
 
+from hounsfield.dicom.levels import Level
 from hounsfield.dicom.part10 import read_head
 from hounsfield.errors import Cancelled
 from hounsfield.http.messages import FileBody
+from hounsfield.jobs.archives import ArchiveRequest, make_archive
+from hounsfield.jobs.kinds import JobRun
 from hounsfield.jobs.ledger import EngineOptions
 from hounsfield.rest.door import RestOptions
 from hounsfield.store.area import FileKey
@@ -201,6 +204,19 @@ def test_what_cannot_be_transcoded_is_left_out_and_counted(server: Server) -> No
     wanted = {"Resources": [STUDY], "Transcode": "1.2.840.10008.1.2.4.90"}
     assert len(archive(server, "/tools/create-archive", wanted).namelist()) == 1, other
     assert jobs(server)[0]["Content"]["FailedInstancesCount"] == 1
+
+
+def test_what_is_deleted_before_its_turn_comes_is_counted(server: Server) -> None:
+    for number in range(60):
+        server.post("/instances", slice_file(series=f"1.1.{number}", instance=f"1.1.{number}.1"))
+    run = JobRun("job", {})
+    made = make_archive(server.door.archives, ArchiveRequest(((Level.STUDY, STUDY),), "a.zip"), run)
+    data = next(made)
+    server.ask("DELETE", f"/series/{max(server.get('/series'))}")
+    data += b"".join(made)
+    with zipfile.ZipFile(BytesIO(data)) as opened:
+        assert len(opened.namelist()) == 59
+    assert (run.content["InstancesCount"], run.content["FailedInstancesCount"]) == (60, 1)
 
 
 @pytest.mark.parametrize(

@@ -81,8 +81,10 @@ def make_archive(maker: ArchiveMaker, request: ArchiveRequest, run: JobRun) -> I
         yield piece
         run.content.update(_sizes("Archive", packing.archive_size))
         run.progress = packing.size / planned.size if planned.size else 1.0
-    if packing.left_out:
-        run.content["FailedInstancesCount"] = len(packing.left_out)
+    # What was deleted before its turn came is missing too, unless as much came in meanwhile.
+    missing = max(len(packing.left_out), planned.count - packing.count)
+    if missing:
+        run.content["FailedInstancesCount"] = missing
     run.content.update(_sizes("Archive", packing.archive_size))
 
 
