@@ -136,7 +136,7 @@ def respond(
             yield Response(Status.CANCEL)
             return
         waiting.append(writer.write(known, answer))
-        if known or len(waiting) >= _MOST_IN_A_BURST:  # What needs files comes slowly: it is not held back.
+        if len(waiting) >= _MOST_IN_A_BURST:
             yield Burst(waiting)
             waiting = []
     yield Burst(waiting)
