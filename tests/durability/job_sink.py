@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
@@ -35,13 +35,16 @@ class JobSink:
 
     port: int = 0
     arrivals: dict[str, list[Arrival]] = field(default_factory=dict)
-    disturbances: list[float] = field(default_factory=list)
+    disturbances: list[tuple[float, float]] = field(default_factory=list)
     _agreements: list[object] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def disturbed(self) -> None:
-        """Something is about to be killed, or has just been."""
-        self.disturbances.append(time.monotonic())
+    @contextmanager
+    def disturbed(self) -> Iterator[None]:
+        """Something is killed and started again; what it sent may arrive a moment after its end."""
+        began = time.monotonic()
+        yield
+        self.disturbances.append((began, time.monotonic()))
 
     def take(self, request: Request) -> Responses:
         """Answer a C-STORE."""
@@ -57,7 +60,7 @@ class JobSink:
         yield Response(0)
 
 
-def doubled(arrivals: Iterable[Arrival], disturbances: Iterable[float]) -> str:
+def doubled(arrivals: Iterable[Arrival], disturbances: Sequence[tuple[float, float]]) -> str:
     """Why a job must have been executed twice, or at two places at once; empty if it was not.
 
     A job goes on elsewhere only after something was killed while it ran.
@@ -68,9 +71,8 @@ def doubled(arrivals: Iterable[Arrival], disturbances: Iterable[float]) -> str:
     ]
     if len({number for number, _ in runs}) < len(runs):
         return "two runs at the same time"
-    times = sorted(disturbances)
     for (_, before), (_, after) in pairwise(runs):
-        if not any(before[0].at <= at <= after[-1].at for at in times):
+        if not any(began <= after[-1].at and before[0].at <= ended for began, ended in disturbances):
             return "a second run, though nothing was killed"
     for _, run in runs:
         sent = [arrival.instance for arrival in run]

@@ -279,13 +279,14 @@ def _check_jobs(jobs: Iterable[dict[str, Any]], sink: JobSink) -> None:
         ([("a", 1, 1.0), ("a", 2, 4.0), ("b", 2, 5.0)], ""),
         ([("a", 1, 1.0), ("b", 1, 2.0), ("a", 2, 2.5)], "a second run, though nothing was killed"),
         ([("a", 1, 4.0), ("a", 2, 5.0)], "a second run, though nothing was killed"),
+        ([("a", 1, 3.1), ("a", 2, 5.0)], ""),
         ([("a", 1, 2.0), ("a", 2, 3.5), ("b", 1, 4.0)], "two runs at the same time"),
         ([("a", 1, 2.0), ("a", 1, 3.5)], "an instance twice in one run"),
     ],
 )
 def test_a_job_that_was_run_twice_is_noticed(arrivals: list[tuple[str, int, float]], reason: str) -> None:
-    killed_at = [3.0]
-    assert doubled([Arrival(*each) for each in arrivals], killed_at) == reason
+    killed = [(3.0, 3.5)]
+    assert doubled([Arrival(*each) for each in arrivals], killed) == reason
 
 
 @pytest.mark.slow
@@ -322,13 +323,13 @@ def _run_and_kill(tmp_path: Path, database: PostgresServer, known: _Known, sink:
     crashes = 0
     for kill in range(_KILLS):
         time.sleep(random.uniform(0.3, 2.0))
-        sink.disturbed()
-        random.choice(nodes).restart()
+        with sink.disturbed():
+            random.choice(nodes).restart()
         if kill % _CRASH_EVERY == _CRASH_EVERY - 1:
             time.sleep(random.uniform(0.3, 1.0))
-            sink.disturbed()
-            database.stop("immediate")
-            database.start()
+            with sink.disturbed():
+                database.stop("immediate")
+                database.start()
             crashes += 1
     time.sleep(1)
     for node in nodes:
