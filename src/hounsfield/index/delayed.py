@@ -13,7 +13,7 @@ from hounsfield.index.database import Transaction
 
 T = TypeVar("T")
 Action = Callable[[Transaction], Any]
-_GATHERING_SECONDS = 0.02
+_GATHERING_SECONDS = 0.1
 _MOST_WAITING = 64
 
 
