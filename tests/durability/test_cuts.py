@@ -38,7 +38,7 @@ _WAITS = {
     "HttpTimeout": 3,
     "HttpRequestTimeout": 3,
     "JobsHistorySize": 10_000,
-    "Transfers": {"BucketSize": 32, "PeerCommitTimeout": 4},
+    "Transfers": {"BucketSize": 32, "PeerCommitTimeout": 15},
     "StoreAndForward": {"FirstDelay": 1, "MaximumDelay": 1},
     "DicomAlwaysAllowGet": True,
     "DicomAlwaysAllowMove": True,
@@ -122,6 +122,7 @@ def ended(server: RunningServer, job_id: str) -> bool:
     if told["State"] == "Failure":
         assert told["ErrorCode"] != 0, told
         assert told["ErrorDescription"] or told["ErrorDetails"], told
+        sys.stdout.write(f"  {told['ErrorDescription']}: {told['ErrorDetails']}\n")
     failed = told["Content"].get("FailedInstancesCount", 0)
     return (
         told["State"] == "Success"
@@ -264,8 +265,15 @@ def _empty(server: RunningServer) -> None:
 
 def _check_whole(server: RunningServer, *, is_complete: bool, is_exact: bool) -> None:
     """Whatever is there is whole, and there once; and everything is there if it should be."""
-    found = server.json("/instances")
-    assert len(found) == len(set(found)) == server.json("/statistics")["CountInstances"]
+    found: list[str] = []
+
+    def is_quiet() -> bool:
+        """What came in before the cut may still be on its way into the archive."""
+        found[:] = server.json("/instances")
+        return len(found) == server.json("/statistics")["CountInstances"]
+
+    until(is_quiet, "the archive does not agree with itself")
+    assert len(found) == len(set(found))
     assert set(found) <= set(_FILES)
     if is_complete:
         assert set(found) == set(_FILES)

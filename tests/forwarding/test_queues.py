@@ -145,7 +145,9 @@ def test_without_being_asked_to_queue_a_store_is_a_job_that_fails(server: Runnin
     define(server, free_port(), StoreAndForward=False)
     body = json.dumps(server.json("/patients")).encode()
     assert server.request("POST", "/modalities/pacs/store", body)[0] == 500
-    assert server.request("GET", "/forwarding/modalities/pacs")[0] == 404
+    assert (state(server)["State"], server.json("/forwarding")) == ("Idle", [])
+    assert server.request("GET", "/forwarding/modalities/nobody")[0] == 404
+    assert server.request("POST", "/forwarding/peers/nobody/pause")[0] == 404
     assert "StoreAndForward" not in server.json("/modalities/pacs/configuration")
 
 
@@ -171,7 +173,10 @@ def test_instances_arrive_in_the_order_of_the_queue(server: RunningServer, recei
 
 def test_a_paused_queue_waits_and_may_be_purged(server: RunningServer, receiver: Receiver) -> None:
     define(server, receiver.port)
+    assert act(server, "pause")["State"] == "Paused"  # Also before anything was queued.
     queue(server, StoreAndForward=True)
+    assert state(server)["Waiting"] == 20
+    act(server, "resume")
     until(lambda: is_done(server))
     assert act(server, "pause")["State"] == "Paused"
     queue(server)
@@ -356,3 +361,17 @@ def test_kills_of_either_side_at_any_time_lose_nothing(tmp_path: Path, seed: int
         until(lambda: is_done(server))
     assert arrived(folder) == {instances.uids(number)[2] for number in range(count)}
     server.stop()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/deliveries?since=x",
+        "/deliveries?limit=-1",
+        "/deliveries?resource=nope",
+        "/deliveries?since=99999999999999999999",
+    ],
+)
+def test_questions_that_make_no_sense_are_refused(server: RunningServer, path: str) -> None:
+    define(server, free_port())
+    assert server.request("GET", f"/forwarding/modalities/pacs{path}")[0] == 400

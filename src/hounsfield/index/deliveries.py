@@ -96,7 +96,7 @@ def enqueue(
     One that waits there already keeps its place, and will be sent as it is then. To be called in the transaction that
     decides that they are to be sent: what is committed is not lost.
     """
-    queue = _queue_id(tx, kind, name)
+    queue = open_queue(tx, kind, name)
     tx.tell(TOPIC)
     count = 0
     for key, patient in _with_patients(tx, public_ids):
@@ -105,7 +105,8 @@ def enqueue(
     return count
 
 
-def _queue_id(tx: Transaction, kind: DestinationKind, name: str) -> int:
+def open_queue(tx: Transaction, kind: DestinationKind, name: str) -> int:
+    """The id of the queue of a destination, which is there from now on."""
     found = tx.row("SELECT id FROM delivery_queues WHERE kind = ? AND name = ?", kind.value, name)
     if found is not None:
         return int(found[0])
@@ -133,6 +134,11 @@ def _with_patients(tx: Transaction, public_ids: Sequence[str]) -> Iterable[tuple
 def list_queues(tx: Transaction) -> list[Queue]:
     """All queues, by their kinds and names."""
     return [_to_queue(found) for found in tx.rows(f"{_QUEUE} ORDER BY kind, name")]
+
+
+def new_queue(kind: DestinationKind, name: str) -> Queue:
+    """A queue in which there never was anything."""
+    return Queue(0, kind, name, False, 0, 0, "", 0, 0, 0, "", 0)
 
 
 def find_queue(tx: Transaction, kind: DestinationKind, name: str) -> Queue | None:

@@ -87,7 +87,7 @@ def list_queues(neighbours: Neighbours, _request: Request) -> Response:
 def get_queue(neighbours: Neighbours, kind: DestinationKind, request: Request) -> Response:
     """How the queue of a destination is: what waits, what failed and why, and when it is tried again."""
     with neighbours.network.archive.database.read() as tx:
-        queue = _queue(tx, kind, request)
+        queue = _queue(neighbours, tx, kind, request)
         backlogs = deliveries.backlogs(tx, queue.id)
     return answer_json(_describe(neighbours, queue, backlogs))
 
@@ -97,7 +97,7 @@ def get_deliveries(neighbours: Neighbours, kind: DestinationKind, request: Reque
     since, limit = (unsigned(request.arguments.get(name, "0")) for name in ("since", "limit"))
     resource = request.arguments.get("resource")
     with neighbours.network.archive.database.read() as tx:
-        queue = _queue(tx, kind, request)
+        queue = _queue(neighbours, tx, kind, request)
         if resource is None:
             found = deliveries.list_deliveries(tx, queue.id, since, min(limit or _MOST_LISTED, _MOST_LISTED))
         else:
@@ -166,20 +166,38 @@ def _change(
     change: Callable[[Transaction, Queue], None],
 ) -> Response:
     """Change a queue, and tell how it is then."""
+    with neighbours.network.archive.database.read() as tx:
+        name = _queue(neighbours, tx, kind, request).name
 
     def work(tx: Transaction) -> tuple[Queue, list[Backlog]]:
-        change(tx, _queue(tx, kind, request))
-        return _queue(tx, kind, request), deliveries.backlogs(tx, _queue(tx, kind, request).id)
+        deliveries.open_queue(tx, kind, name)
+        change(tx, _found(tx, kind, name))
+        queue = _found(tx, kind, name)
+        return queue, deliveries.backlogs(tx, queue.id)
 
     queue, backlogs = neighbours.network.archive.database.write(work)
     return answer_json(_describe(neighbours, queue, backlogs))
 
 
-def _queue(tx: Transaction, kind: DestinationKind, request: Request) -> Queue:
-    found = deliveries.find_queue(tx, kind, request.values["name"])
-    if found is None:
-        raise UnknownResource("Nothing was ever queued for this destination")
-    return found
+def _queue(neighbours: Neighbours, tx: Transaction, kind: DestinationKind, request: Request) -> Queue:
+    """The queue of the destination in a request; an empty one if nothing was ever queued for it.
+
+    Raises
+    ------
+    UnknownResource
+        If it is not defined either.
+    """
+    name = request.values["name"]
+    found = deliveries.find_queue(tx, kind, name)
+    if found is None and find_destination(neighbours.network, kind, name) is None:
+        raise UnknownResource(
+            f"No {kind.value} is defined with this name, and nothing was ever queued for it"
+        )
+    return found or deliveries.new_queue(kind, name)
+
+
+def _found(tx: Transaction, kind: DestinationKind, name: str) -> Queue:
+    return deliveries.find_queue(tx, kind, name) or deliveries.new_queue(kind, name)
 
 
 def _path(kind: DestinationKind, name: str) -> str:
