@@ -81,7 +81,7 @@ def _watch(server: RunningServer, crowd: subprocess.Popen[bytes]) -> _Watch:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RunningServer]:
-    with running(tmp_path, {"DicomScpTimeout": 10, "DicomAlwaysAllowFind": True}) as started:
+    with running(tmp_path, {"DicomScpTimeout": 30, "DicomAlwaysAllowFind": True}) as started:
         upload(started, *(instances.file(number) for number in range(200)))
         yield started
 

@@ -270,7 +270,7 @@ def _check_whole(server: RunningServer, *, is_complete: bool, is_exact: bool) ->
     def is_quiet() -> bool:
         """What came in before the cut may still be on its way into the archive."""
         found[:] = server.json("/instances")
-        return len(found) == server.json("/statistics")["CountInstances"]
+        return len(found) == int(server.json("/statistics")["CountInstances"])
 
     until(is_quiet, "the archive does not agree with itself")
     assert len(found) == len(set(found))
