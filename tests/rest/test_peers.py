@@ -166,7 +166,13 @@ def test_peers_that_refuse_or_are_not_there_are_errors(pair: tuple[RunningServer
 
 
 @pytest.mark.parametrize(
-    "answer", [b"", b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nshort"]
+    "answer",
+    [
+        b"",
+        b"garbage\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nshort",
+        b"HTTP/1.1 200 OK\r\nContent-Ty",
+    ],
 )
 def test_a_peer_that_talks_nonsense_is_an_error(tmp_path: Path, answer: bytes) -> None:
     with running(tmp_path) as server, socket.create_server(("127.0.0.1", 0)) as listener:

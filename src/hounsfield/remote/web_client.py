@@ -110,6 +110,9 @@ class WebClient:
             raise self._failure("answers more than it should")
         if response.length:
             raise http.client.IncompleteRead(data, response.length)
+        if method == "GET" and not data and response.length is None and not response.chunked:
+            # Nobody told how long it is: the headers were cut off, which `http.client` does not notice.
+            raise http.client.IncompleteRead(data)
         if response.will_close:
             self.close()
         return WebAnswer(response.status, {key.lower(): value for key, value in response.getheaders()}, data)
