@@ -430,3 +430,12 @@ def test_identifiers_of_new_studies_are_new(server: RunningServer) -> None:
         f"/studies/{ids()[1]}/modify", {"Replace": {"StudyInstanceUID": wanted}, "Force": True}
     )
     assert server.json(told["Path"])["MainDicomTags"]["StudyInstanceUID"] == wanted
+
+
+def test_a_protected_patient_stays_so_when_his_only_instance_is_replaced(server: RunningServer) -> None:
+    """Scenario 90, with scenario 4: who sends an image again takes no protection away."""
+    upload(server, slice_file())
+    assert status_of(server, "PUT", f"/patients/{ids()[0]}/protected", "1") == 200
+    upload(server, slice_file(StudyDescription="again"))
+    assert server.json(f"/studies/{ids()[1]}")["MainDicomTags"]["StudyDescription"] == "again"
+    assert server.request("GET", f"/patients/{ids()[0]}/protected") == (200, b"1")

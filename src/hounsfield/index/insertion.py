@@ -16,6 +16,7 @@ from hounsfield.index.headers import NewHeader, reference_row
 from hounsfield.index.keys import to_key
 from hounsfield.index.metadata import put_metadata
 from hounsfield.index.moments import date_of
+from hounsfield.index.patients import is_protected, set_protected
 from hounsfield.index.pending import TABLES
 from hounsfield.index.series_status import is_complete
 
@@ -135,12 +136,16 @@ def add_instance(tx: Transaction, new: NewInstance, file: NewAttachment, *, over
     """
     keys = tuple(map(to_key, new.public_ids))
     deleted: tuple[str, ...] = ()
+    was_protected = False
     if overwrite and tx.row("SELECT 1 FROM instances WHERE public_id = ?", keys[Level.INSTANCE]):
         if has_file(tx, file.uuid):
             return Added(is_new=True)
+        was_protected = is_protected(tx, new.public_ids[Level.PATIENT])
         deleted = tuple(delete_rows(tx, Level.INSTANCE, keys[Level.INSTANCE], new.reception_date).uuids)
     created: list[Level] = []
     patient, study, series, expected = _find_or_add_parents(tx, new, keys, created)
+    if was_protected and Level.PATIENT in created:  # What was replaced was all there was of him.
+        set_protected(tx, new.public_ids[Level.PATIENT], True, new.received_ns)
     instance = _insert_instance(tx, new, keys[Level.INSTANCE], series)
     if instance is None:
         return Added(is_new=has_file(tx, file.uuid))
