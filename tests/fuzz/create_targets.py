@@ -1,7 +1,9 @@
 """What hostile bytes may reach in the creation of instances: pictures."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import imagecodecs
 import numpy as np
@@ -9,6 +11,7 @@ import numpy as np
 from hounsfield.errors import Unsupported
 from hounsfield.imaging.limits import Limits
 from hounsfield.imaging.pictures import JPEG, PAM, PNG, embed_jpeg, read_picture
+from hounsfield.imaging.video_facts import read_mp4
 
 _LIMITS = Limits(frame_bytes=1 << 22, image_pixels=1 << 20)
 _GREY = np.arange(64, dtype=np.uint8).reshape(8, 8)
@@ -28,12 +31,21 @@ def jpeg(data: bytes) -> None:
         embed_jpeg(data)
 
 
+def mp4(data: bytes) -> None:
+    """A video."""
+    with suppress(Unsupported):
+        read_mp4(data)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "create.png": partial(picture, PNG),
     "create.pam": partial(picture, PAM),
     "create.jpeg": jpeg,
+    "create.mp4": mp4,
 }
+_VIDEO = Path(__file__).parents[1] / "data" / "video"
 SEEDS: dict[str, list[bytes]] = {
+    "create.mp4": [(_VIDEO / name).read_bytes() for name in ("avc.mp4", "hevc.mp4")],
     "create.png": [
         bytes(imagecodecs.png_encode(_GREY)),
         bytes(imagecodecs.png_encode(_COLOUR.astype(np.uint16))),

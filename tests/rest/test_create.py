@@ -239,3 +239,56 @@ def test_a_picture_of_a_real_file_comes_back(server: Server) -> None:
     pixels = pydicom.dcmread(BytesIO(Path(path).read_bytes())).pixel_array.astype(np.uint16)
     made = _create(server, {"Tags": {}, "Content": _png(pixels)})
     assert np.array_equal(made.pixel_array, pixels)
+
+
+_VIDEO = Path(__file__).parents[1] / "data" / "video"
+
+
+@pytest.mark.parametrize(
+    ("name", "syntax", "bits", "method"),
+    [
+        ("avc.mp4", "1.2.840.10008.1.2.4.102", 8, "ISO_14496_10"),
+        ("hevc.mp4", "1.2.840.10008.1.2.4.107", 8, "ISO_23008_2"),
+        ("hevc_10_bits.mp4", "1.2.840.10008.1.2.4.108", 10, "ISO_23008_2"),
+    ],
+)
+def test_a_video_is_kept_as_it_is(server: Server, name: str, syntax: str, bits: int, method: str) -> None:
+    clip = (_VIDEO / name).read_bytes()
+    made = _create(server, {"Tags": {"PatientID": "v"}, "Content": _uri(clip, "video/mp4")})
+    assert made.file_meta.TransferSyntaxUID == syntax
+    assert (made.SOPClassUID, made.Modality) == ("1.2.840.10008.5.1.4.1.1.77.1.4.1", "XC")
+    assert (made.Rows, made.Columns, made.NumberOfFrames, made.BitsStored) == (48, 64, 30, bits)
+    assert made[made.FrameIncrementPointer].keyword == "FrameTime"
+    assert abs(made.FrameTime * made.CineRate - 1000) < 1
+    assert made.LossyImageCompressionMethod == method
+    assert next(pydicom.encaps.generate_fragments(made.PixelData[8:])).rstrip(b"\0") == clip.rstrip(b"\0")
+    instance = server.get("/instances")[0]
+    assert len(server.get(f"/instances/{instance}/frames")) == 30
+    assert server.ask("GET", f"/instances/{instance}/frames/29/preview").status == 200
+
+
+def test_a_video_may_be_of_an_endoscope(server: Server) -> None:
+    clip = _uri((_VIDEO / "avc.mp4").read_bytes(), "video/mp4")
+    endoscopy = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.77.1.1.1", "Modality": "ES"}
+    made = _create(server, {"Tags": endoscopy, "Content": clip})
+    assert (made.SOPClassUID, made.Modality) == (endoscopy["SOPClassUID"], "ES")
+
+
+@pytest.mark.parametrize(
+    ("change", "failure"),
+    [
+        ((b"ftyp", b"free"), (400, 15)),
+        ((b"moov", b"free"), (400, 15)),
+        ((b"vide", b"soun"), (400, 15)),
+        ((b"stts", b"free"), (400, 15)),
+        ((b"avc1", b"mp4v"), (500, 2)),
+        ((b"avcC\1\x64", b"avcC\1\x7a"), (500, 2)),
+    ],
+)
+def test_what_is_no_video_of_dicom_is_refused(
+    server: Server, change: tuple[bytes, bytes], failure: tuple[int, int]
+) -> None:
+    clip = (_VIDEO / "avc.mp4").read_bytes()
+    assert change[0] in clip
+    body = {"Tags": {}, "Content": _uri(clip.replace(*change), "video/mp4")}
+    assert server.failure("POST", "/tools/create-dicom", body) == failure

@@ -174,14 +174,14 @@ def has_constant_rate(data: Data) -> bool:
     """Whether all frames of an MP4 file last as long, so that numbers tell times. ISO/IEC 14496-12 8.6.1."""
     begin, end = 0, len(data)
     for wanted in _TO_TIMES:
-        found = next((place for name, *place in _boxes(data, begin, end) if name == wanted), None)
+        found = next((place for name, *place in boxes(data, begin, end) if name == wanted), None)
         if found is None:
             return False
         begin, end = found
     return int.from_bytes(data[begin + 4 : begin + 8], "big") == 1
 
 
-def _boxes(data: Data, begin: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def boxes(data: Data, begin: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Name of each box, and where its content begins and ends. ISO/IEC 14496-12 4.2."""
     for _ in range(_BOXES):
         if begin + 8 > end:

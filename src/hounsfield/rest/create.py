@@ -1,14 +1,13 @@
-"""`POST /tools/create-dicom`: instances made of tags, and of pictures and documents. PS3.3 A.8, A.45, A.85."""
+"""`POST /tools/create-dicom`: instances made of tags, and of contents."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from types import MappingProxyType
 from typing import Any
 
 from hounsfield.deid.apply import put
-from hounsfield.deid.request import IDENTIFIER_LEVELS, read_data_uri, read_value
+from hounsfield.deid.request import IDENTIFIER_LEVELS, read_value
 from hounsfield.dicom.charset import character_set_of, is_known
 from hounsfield.dicom.creation import (
     DATES,
@@ -21,19 +20,15 @@ from hounsfield.dicom.dictionary import lookup
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.modules import MODULES
 from hounsfield.dicom.mutable import MutableDataset, NewValue, values_of
-from hounsfield.dicom.part10 import read_head, wrap_header
-from hounsfield.dicom.scan import EXPLICIT_LITTLE, UNDEFINED
+from hounsfield.dicom.part10 import read_head
 from hounsfield.dicom.tags import (
-    BITS_ALLOCATED,
     IMAGE_INDEX,
     IMAGES_IN_ACQUISITION,
     INSTANCE_NUMBER,
     NUMBER_OF_TEMPORAL_POSITIONS,
     PATIENT_ID,
     PIXEL_DATA,
-    PIXEL_REPRESENTATION,
     SERIES_INSTANCE_UID,
-    SOP_CLASS_UID,
     SOP_INSTANCE_UID,
     SPECIFIC_CHARACTER_SET,
     STUDY_INSTANCE_UID,
@@ -42,7 +37,6 @@ from hounsfield.dicom.tags import (
 from hounsfield.dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from hounsfield.errors import BadRequest
 from hounsfield.http.errors import (
-    BadFileFormat,
     BadParent,
     CreateNotText,
     CreateOverridesTag,
@@ -54,41 +48,16 @@ from hounsfield.http.errors import (
 )
 from hounsfield.http.messages import Request, Response, answer_json
 from hounsfield.http.routing import Route
-from hounsfield.imaging.description import BITS_STORED as STORED
-from hounsfield.imaging.description import (
-    COLUMNS,
-    HIGH_BIT,
-    PHOTOMETRIC_INTERPRETATION,
-    PLANAR_CONFIGURATION,
-    ROWS,
-    SAMPLES_PER_PIXEL,
-)
-from hounsfield.imaging.pictures import JPEG, Picture, embed_jpeg, read_picture
 from hounsfield.index.resources import find_level, first_instance
 from hounsfield.ingest.instance import Origin, OriginKind
 from hounsfield.ingest.receive import Incoming, Receipt, receive
+from hounsfield.rest.contents import file_of, with_content
 from hounsfield.rest.door import Door
 from hounsfield.rest.formats import json_object
 from hounsfield.rest.modify import check_writable
 from hounsfield.rest.uploads import describe
 from hounsfield.retrieve.datasets import read_instance
 
-_MODALITY: Tag = 0x00080060
-_CONVERSION_TYPE: Tag = 0x00080064
-_ENCAPSULATED_DOCUMENT: Tag = 0x00420011
-_MIME_TYPE_OF_DOCUMENT: Tag = 0x00420012
-_JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
-_PDF = "application/pdf"
-_OCTETS = "application/octet-stream"
-# SOP class and modality of encapsulated documents, by their type.
-_DOCUMENTS = MappingProxyType(
-    {
-        _PDF: ("1.2.840.10008.5.1.4.1.1.104.1", "OT"),
-        "model/stl": ("1.2.840.10008.5.1.4.1.1.104.3", "M3D"),
-        "model/obj": ("1.2.840.10008.5.1.4.1.1.104.4", "M3D"),
-        "model/mtl": ("1.2.840.10008.5.1.4.1.1.104.5", "M3D"),
-    }
-)
 _UIDS = frozenset((STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID))
 _LARGEST_SERIES = 10_000
 
@@ -139,7 +108,11 @@ def create_dicom(door: Door, request: Request) -> Response:
     if not isinstance(content, (str, list)):
         raise CreateWithoutDataUri("The member Content must be a data URI, or an array of them")
     fill_in(dataset, now, parent.level if parent else None)
-    file = _with_content(dataset, content, options) if isinstance(content, str) else _file(dataset)
+    file = (
+        with_content(dataset, content, is_encapsulated=options.is_encapsulated)
+        if isinstance(content, str)
+        else file_of(dataset)
+    )
     return answer_json(describe(_store(door, origin, file)))
 
 
@@ -253,7 +226,7 @@ def _create_series(
             if tag in IDENTIFIER_LEVELS and not options.is_forced:
                 raise CreateOverridesTag(lookup.name(tag))
             _put(made, tag, value, options)
-        files.append(_with_content(made, uri, options))
+        files.append(with_content(made, uri, is_encapsulated=options.is_encapsulated))
     receipts = [_store(door, origin, file) for file in files]
     series = receipts[0].identifiers.public_id(Level.SERIES)
     path = f"/{Level.SERIES.plural}/{series}"
@@ -281,69 +254,6 @@ def _item(content: Any) -> tuple[str, Mapping[str, Any]]:
     return content["Content"], tags
 
 
-def _with_content(dataset: MutableDataset, uri: str, options: _Options) -> bytes:
-    """The file of an instance with its content."""
-    found = read_data_uri(uri)
-    if found is None:
-        raise BadFileFormat("The content must be a data URI in Base64")
-    mime_type, data = found
-    if mime_type in _DOCUMENTS:
-        _put_document(dataset, mime_type, data)
-    elif mime_type == _OCTETS:
-        dataset.set_bytes(PIXEL_DATA, data, "OB")
-    else:
-        picture = (
-            embed_jpeg(data)
-            if options.is_encapsulated and mime_type == JPEG
-            else read_picture(mime_type, data)
-        )
-        return _with_picture(dataset, picture)
-    return _file(dataset)
-
-
-def _put_document(dataset: MutableDataset, mime_type: str, data: bytes) -> None:
-    if mime_type == _PDF and not data.startswith(b"%PDF-"):
-        raise BadFileFormat("Not a PDF file")
-    sop_class, modality = _DOCUMENTS[mime_type]
-    dataset.set_text(SOP_CLASS_UID, sop_class)
-    if _MODALITY not in dataset:
-        dataset.set_text(_MODALITY, modality)
-    if mime_type == _PDF:
-        dataset.set_text(_CONVERSION_TYPE, "WSD")
-    dataset.set_text(_MIME_TYPE_OF_DOCUMENT, mime_type)
-    dataset.set_bytes(_ENCAPSULATED_DOCUMENT, data, "OB")
-
-
-def _with_picture(dataset: MutableDataset, picture: Picture) -> bytes:
-    for tag, text in (
-        (SAMPLES_PER_PIXEL, str(picture.samples)),
-        (PHOTOMETRIC_INTERPRETATION, picture.photometric),
-        (ROWS, str(picture.rows)),
-        (COLUMNS, str(picture.columns)),
-        (BITS_ALLOCATED, str(picture.bits)),
-        (STORED, str(picture.bits)),
-        (HIGH_BIT, str(picture.bits - 1)),
-        (PIXEL_REPRESENTATION, "0"),
-    ):
-        dataset.set_text(tag, text)
-    if picture.samples > 1:
-        dataset.set_text(PLANAR_CONFIGURATION, "0")
-    if not picture.is_encapsulated:
-        dataset.set_bytes(PIXEL_DATA, picture.value, "OB" if picture.bits == 8 else "OW")
-        return _file(dataset)
-    # An empty Basic Offset Table, and one fragment. PS3.5 A.4.
-    long = EXPLICIT_LITTLE.tag.pack
-    head = EXPLICIT_LITTLE.head.pack(PIXEL_DATA >> 16, PIXEL_DATA & 0xFFFF, b"OB", 0)
-    fragments = long(0xFFFE, 0xE000, 0) + long(0xFFFE, 0xE000, len(picture.value)) + picture.value
-    end = long(0xFFFE, 0xE0DD, 0)
-    return _file(dataset, _JPEG_BASELINE) + head + UNDEFINED.to_bytes(4, "little") + fragments + end
-
-
-def _file(dataset: MutableDataset, transfer_syntax_uid: str = EXPLICIT_VR_LITTLE_ENDIAN) -> bytes:
-    sop_class, instance = dataset.text(SOP_CLASS_UID) or "", dataset.text(SOP_INSTANCE_UID) or ""
-    return wrap_header(sop_class, instance, transfer_syntax_uid) + dataset.to_bytes()
-
-
 # --- The first version of the interface ---
 
 
@@ -362,7 +272,7 @@ def _create_simply(door: Door, body: Mapping[str, Any]) -> bytes:
         else:
             _put(dataset, tag, value, options)
     identify_new(dataset)
-    return _with_content(dataset, uri, options) if uri is not None else _file(dataset)
+    return with_content(dataset, uri, is_encapsulated=False) if uri is not None else file_of(dataset)
 
 
 def _store(door: Door, origin: Origin, file: bytes) -> Receipt:
