@@ -6,7 +6,7 @@ thread of the publisher and must return at once: long work is queued by the subs
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hounsfield.dicom.levels import Level
@@ -51,6 +51,14 @@ class InstanceReceived:
     """An instance was stored or overwritten; `public_ids` go from the patient down to the instance."""
 
     public_ids: tuple[str, str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceReceivedAgain:
+    """An instance came that is stored already, and stays as it is; `origin` says from where, as metadata do."""
+
+    public_ids: tuple[str, str, str, str]
+    origin: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +116,7 @@ Event = (
     | ResourceStable
     | ResourceUnstable
     | InstanceReceived
+    | InstanceReceivedAgain
     | MetadataUpdated
     | AttachmentUpdated
     | JobSubmitted

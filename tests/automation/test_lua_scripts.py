@@ -112,6 +112,16 @@ def test_an_instance_of_a_script_says_so(start_scripted: StartScripted) -> None:
     assert scripted.wait_for(bool) == ['{"RequestOrigin":"Lua"}']
 
 
+def test_an_instance_that_comes_again_is_told_of_with_who_sent_it(start_scripted: StartScripted) -> None:
+    scripted = start_scripted(
+        "function OnStoredInstance(id, t, metadata, origin) note(metadata.Origin, origin.RequestOrigin) end"
+    )
+    path = get_testdata_file("CT_small.dcm")
+    _post(scripted, Path(str(path)).read_bytes())
+    scripted.run(f"RestApiPost('/instances', io.open('{path}', 'rb'):read('a'))")
+    assert scripted.wait_for(lambda lines: len(lines) >= 2) == ["RestApi RestApi", "RestApi Lua"]
+
+
 def test_a_broken_callback_harms_nobody(start_scripted: StartScripted) -> None:
     scripted = start_scripted(
         """

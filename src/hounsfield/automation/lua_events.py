@@ -18,6 +18,7 @@ from hounsfield.events import (
     AttachmentUpdated,
     Event,
     InstanceReceived,
+    InstanceReceivedAgain,
     JobFailed,
     JobSubmitted,
     JobSucceeded,
@@ -148,14 +149,14 @@ class LuaEvents:
     def _arguments(self, event: Event) -> dict[str, Json]:
         """What a callback is given."""
         match event:
-            case InstanceReceived():
+            case InstanceReceived() | InstanceReceivedAgain():
                 path = f"/instances/{event.public_ids[Level.INSTANCE]}"
                 metadata = self._get(f"{path}/metadata?expand")
                 return {
                     "id": event.public_ids[Level.INSTANCE],
                     "tags": self._get(f"{path}/simplified-tags"),
                     "metadata": metadata,
-                    "origin": origin_of(metadata),
+                    "origin": origin_of(metadata if isinstance(event, InstanceReceived) else event.origin),
                 }
             case ResourceStable():
                 path = f"/{event.level.plural}/{event.public_id}"
@@ -180,7 +181,7 @@ class LuaEvents:
 def callback_of(event: Event) -> str | None:
     """The name of the callback for an event."""
     match event:
-        case InstanceReceived():
+        case InstanceReceived() | InstanceReceivedAgain():
             return _STORED
         case ResourceStable():
             return f"OnStable{event.level.word}"

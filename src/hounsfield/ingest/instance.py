@@ -41,6 +41,17 @@ class Origin:
     http_username: str = ""
 
 
+def origin_metadata(origin: Origin) -> dict[str, str]:
+    """An origin under the names of metadata."""
+    return {
+        "Origin": origin.kind.value,
+        "RemoteAET": origin.remote_aet,
+        "CalledAET": origin.called_aet,
+        "RemoteIP": origin.remote_ip,
+        "HttpUsername": origin.http_username,
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Reception:
     """When and from whom: what the file itself does not say. `received_at` is YYYYMMDDTHHMMSS in UTC.

@@ -28,7 +28,7 @@ from hounsfield.errors import (
     Refused,
     StorageFull,
 )
-from hounsfield.events import InstanceReceived, ResourceCreated, ResourceDeleted
+from hounsfield.events import InstanceReceived, InstanceReceivedAgain, ResourceCreated, ResourceDeleted
 from hounsfield.index.attachments import AttachmentType, Compression, find_attachment
 from hounsfield.index.database import Transaction
 from hounsfield.index.deletion import Deleted, delete, mark_file_deleted
@@ -46,7 +46,7 @@ from hounsfield.index.insertion import (
 from hounsfield.index.patients import next_to_recycle
 from hounsfield.index.resources import ancestor, find_row
 from hounsfield.ingest.arriving import Arriving
-from hounsfield.ingest.instance import Origin, PublicIds, Reception, describe
+from hounsfield.ingest.instance import Origin, PublicIds, Reception, describe, origin_metadata
 from hounsfield.ingest.note import Note, write_note
 from hounsfield.ingest.settling import Settling
 from hounsfield.metrics import Metrics
@@ -227,10 +227,10 @@ def _receive(intake: Intake, incoming: Incoming) -> Receipt:
     with intake.archive.database.peek(may_lag=is_later) as tx:
         has_series, has_instance = are_known(tx, public_ids[Level.SERIES], public_id)
         if has_instance and overwrite is Overwrite.NEVER:
-            return Receipt(Outcome.ALREADY_STORED, identifiers)
+            return _stored_already(intake, incoming, identifiers)
         header = intake.headers.pack(head, public_ids[Level.SERIES], tx if has_series else None)
     if has_instance and overwrite is Overwrite.IF_CHANGED and _is_same_file(intake, incoming, public_id):
-        return Receipt(Outcome.ALREADY_STORED, identifiers)
+        return _stored_already(intake, incoming, identifiers)
     describe_it = partial(_describe, intake, incoming, head, identifiers, public_ids, header)
     new = describe_it(intake.clock_ns(), with_parents=not has_series or overwrite is not Overwrite.NEVER)
     file = _store(intake, incoming, new)
@@ -240,7 +240,18 @@ def _receive(intake: Intake, incoming: Incoming) -> Receipt:
         added = _index(intake, new, file, incoming.original)
     except ParentsMissing:  # The series was deleted meanwhile.
         added = _index(intake, describe_it(new.received_ns, with_parents=True), file, incoming.original)
-    return Receipt(Outcome.SUCCESS if added.is_new else Outcome.ALREADY_STORED, identifiers)
+    return (
+        Receipt(Outcome.SUCCESS, identifiers)
+        if added.is_new
+        else _stored_already(intake, incoming, identifiers)
+    )
+
+
+def _stored_already(intake: Intake, incoming: Incoming, identifiers: Identifiers) -> Receipt:
+    """What comes again is told of: many scripts send on what they are told of, and so what is sent once more."""
+    again = InstanceReceivedAgain(identifiers.public_ids(), origin_metadata(incoming.origin))
+    intake.archive.events.publish(again)
+    return Receipt(Outcome.ALREADY_STORED, identifiers)
 
 
 def _read(intake: Intake, incoming: Incoming) -> Head:
