@@ -120,6 +120,12 @@ def test_the_first_frame_needs_the_beginning_only(monkeypatch: pytest.MonkeyPatc
         decode(frame_of(data, 2), limits)
 
 
+def test_a_long_video_in_pieces_is_not_put_together() -> None:
+    data = clip_file("mpeg2.ts", fragments=3)
+    with pytest.raises(errors.Unsupported, match="in 3 pieces"):
+        read_frame(data, read_head(data), 1, limits=Limits(video_bytes=5000))
+
+
 def test_the_index_at_the_end_of_a_file_is_found_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "_BEGINNING", 2000)
     assert shown_number(preview(pixels_of(clip_file("avc.mp4"), 1))) == 0

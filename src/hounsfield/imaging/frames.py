@@ -247,6 +247,8 @@ def _encapsulated(
     span = spans[0] if len(spans) == 1 and place.is_in_file else None
     if is_video and len(spans) == 1:  # It may be long.
         stream: bytes | memoryview = place.data[slice(*spans[0])]
+    elif is_video and (size := sum(end - begin for begin, end in spans)) > limits.video_bytes:
+        raise errors.Unsupported(f"a video of {size} bytes in {len(spans)} pieces is over the limit")
     else:
         stream = _joined(place.data, spans)
     return EncodedFrame(stream, head.transfer_syntax_uid, description, number, span=span, component=component)
