@@ -142,3 +142,14 @@ def test_dump_prints_files(tmp_path: Path) -> None:
     assert _json("dump", path)[str(path)]["TransferSyntaxUID"] == "1.2.840.10008.1.2.1"
     path.write_bytes(b"no DICOM at all, and rather short")
     assert _run("dump", path).returncode == 1
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "a.dcm").write_bytes(FILES[0])
+    command = [sys.executable, "-m", "hounsfield", "dump", str(tmp_path / "a.dcm")]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        done = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert done.stderr == b""
+    assert done.returncode == 141

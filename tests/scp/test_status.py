@@ -3,7 +3,8 @@ import pytest
 from hounsfield import errors
 from hounsfield.dicom.identifiers import MissingTag
 from hounsfield.errors import ArchiveError
-from hounsfield.scp.status import DataSetMismatch, store_status
+from hounsfield.ingest.c_store import DataSetMismatch
+from hounsfield.scp.status import store_status
 
 EXPECTED: dict[type[ArchiveError], int] = {
     errors.Corrupt: 0xC000,

@@ -14,14 +14,14 @@ from hounsfield.dicom import uids
 from hounsfield.dicom.identifiers import Identifiers
 from hounsfield.dicom.part10 import read_head
 from hounsfield.errors import ArchiveError, Corrupt, StorageFull
+from hounsfield.ingest.c_store import DataSetMismatch
 from hounsfield.ingest.instance import Origin, OriginKind
 from hounsfield.ingest.receive import Incoming, Outcome, Receipt
 from hounsfield.net.agreement import Agreement, Caller, PresentationContext
 from hounsfield.net.buffers import Payload
 from hounsfield.net.dimse import CommandField
-from hounsfield.net.messages import Request, Response
-from hounsfield.scp.status import DataSetMismatch
-from hounsfield.scp.storage import part10_header, storage_service, store
+from hounsfield.net.messages import Request, Response, part10_header
+from hounsfield.scp.storage import storage_service, store
 from hounsfield.store.spool import FolderSpool, SpoolFile
 
 CT = "1.2.840.10008.5.1.4.1.1.2"

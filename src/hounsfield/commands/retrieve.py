@@ -27,12 +27,12 @@ from hounsfield.commands.find import LEVELS
 from hounsfield.dicom.identifiers import identify
 from hounsfield.dicom.keys import Keys
 from hounsfield.dicom.levels import Level
-from hounsfield.dicom.part10 import read_head, wrap_header
+from hounsfield.dicom.part10 import read_head
 from hounsfield.dicom.uids import STORAGE_SOP_CLASSES
 from hounsfield.errors import BadRequest, Corrupt
 from hounsfield.ingest.receive import Incoming, Outcome, Receipt
 from hounsfield.net.dimse import Status
-from hounsfield.net.messages import Operation, Request, Response, Service, is_pending
+from hounsfield.net.messages import Operation, Request, Response, Service, is_pending, part10_header
 from hounsfield.net.negotiation import Policy
 from hounsfield.net.options import ServerOptions
 from hounsfield.net.server import serve
@@ -110,11 +110,7 @@ class _Folder:
         payload = request.payload
         if payload is None:
             return Response(_CANNOT_UNDERSTAND)
-        header = b""
-        if not isinstance(payload, SpoolFile):
-            header = wrap_header(
-                request.sop_class_uid, request.sop_instance_uid, request.context.transfer_syntax
-            )
+        header = b"" if isinstance(payload, SpoolFile) else part10_header(request)
         try:
             self._write(request.sop_instance_uid, payload, header)
         except (BadRequest, OSError):

@@ -6,25 +6,22 @@ from functools import partial
 from typing import Any
 
 from hounsfield.dicom.levels import Level
-from hounsfield.dicom.part10 import wrap_header
 from hounsfield.errors import ArchiveError, Corrupt
+from hounsfield.ingest.c_store import DataSetMismatch, incoming
 from hounsfield.ingest.instance import Origin, OriginKind
-from hounsfield.ingest.receive import Incoming, Intake, receive
+from hounsfield.ingest.receive import Intake, receive
 from hounsfield.jobs.kinds import JobKind, JobRun
 from hounsfield.jobs.retrieval import Retrieval, level_of
 from hounsfield.jobs.store_scu import modality_of
 from hounsfield.net.dimse import Status
-from hounsfield.net.messages import Request, Response, is_pending
-from hounsfield.remote.dialing import dimse_failure
+from hounsfield.net.messages import Request, Response
 from hounsfield.remote.modality import Modality
 from hounsfield.remote.network import Network
 from hounsfield.remote.retriever import Caller, get, storage_classes
-from hounsfield.store.spool import SpoolFile
 
 _log = logging.getLogger("hounsfield.dicom")
 
 GET_SCU = "DicomGetScu"
-_SUCCESSES = (0x0000, 0xB000)
 _CANNOT_UNDERSTAND = 0xC000
 _OUT_OF_RESOURCES = 0xA700
 
@@ -48,43 +45,26 @@ def run_get(network: Network, intake: Intake, run: JobRun) -> Iterator[None]:
     modality, level = modality_of(parameters), level_of(parameters)
     caller = Caller(parameters["LocalAet"], parameters.get("Timeout"))
     retrieval = Retrieval(run)
-    for done, keys in enumerate(retrieval.remaining(), len(retrieval.details)):
+    for keys in retrieval.remaining():
         yield
         arrived: dict[str, None] = {}
         store = partial(_store, intake, modality, parameters["LocalAet"], arrived)
-        try:
-            classes = storage_classes(retrieval.sop_classes)
-            for progress in get(modality, network.options, level, keys, store, caller, classes, intake.spool):
-                if is_pending(progress.status):
-                    run.progress = (done + progress.done) / len(retrieval.queries)
-                    yield
-                elif progress.status not in _SUCCESSES:
-                    raise dimse_failure("C-GET", modality.ae_title, progress.status)
-                else:
-                    final = progress.status
-        except ArchiveError as error:
-            retrieval.fail(error, list(arrived))
-        else:
-            retrieval.note(final, list(arrived))
+        classes = storage_classes(retrieval.sop_classes)
+        steps = get(modality, network.options, level, keys, store, caller, classes, intake.spool)
+        yield from retrieval.follow("C-GET", steps, arrived)
 
 
 def _store(
     intake: Intake, modality: Modality, ae_title: str, arrived: dict[str, None], request: Request
 ) -> Response:
     """Take in what the modality sends; the response of the C-STORE."""
-    payload = request.payload
-    if payload is None:
-        return Response(_CANNOT_UNDERSTAND)
     origin = Origin(OriginKind.DICOM_PROTOCOL, modality.ae_title, ae_title, modality.host)
-    if isinstance(payload, SpoolFile):
-        incoming = Incoming(origin, payload)
-    else:
-        header = wrap_header(request.sop_class_uid, request.sop_instance_uid, request.context.transfer_syntax)
-        incoming = Incoming(origin, payload, header, request.context.transfer_syntax)
     try:
-        receipt = receive(intake, incoming)
+        receipt = receive(intake, incoming(origin, request))
     except ArchiveError as error:
         _log.warning("Instance %s of a C-GET was not stored: %s", request.sop_instance_uid, error)
-        return Response(_CANNOT_UNDERSTAND if isinstance(error, Corrupt) else _OUT_OF_RESOURCES)
+        return Response(
+            _CANNOT_UNDERSTAND if isinstance(error, Corrupt | DataSetMismatch) else _OUT_OF_RESOURCES
+        )
     arrived[receipt.identifiers.public_id(Level.INSTANCE)] = None
     return Response(Status.SUCCESS)

@@ -4,17 +4,13 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from hounsfield.errors import ArchiveError
 from hounsfield.jobs.kinds import JobKind, JobRun
 from hounsfield.jobs.retrieval import Retrieval, level_of
 from hounsfield.jobs.store_scu import modality_of
-from hounsfield.net.messages import is_pending
-from hounsfield.remote.dialing import dimse_failure
 from hounsfield.remote.network import Network
 from hounsfield.remote.retriever import Caller, move
 
 MOVE_SCU = "DicomMoveScu"
-_SUCCESSES = (0x0000, 0xB000)
 
 
 def move_scu_kind(network: Network) -> JobKind:
@@ -36,21 +32,9 @@ def run_move(network: Network, run: JobRun) -> Iterator[None]:
     modality, level = modality_of(parameters), level_of(parameters)
     caller = Caller(parameters["LocalAet"], parameters.get("Timeout"))
     retrieval = Retrieval(run)
-    for done, keys in enumerate(retrieval.remaining(), len(retrieval.details)):
+    for keys in retrieval.remaining():
         yield
         with network.arrivals.expect() as (message_id, arrived):
-            try:
-                for progress in move(
-                    modality, network.options, level, keys, parameters["TargetAet"], caller, message_id
-                ):
-                    if is_pending(progress.status):
-                        run.progress = (done + progress.done) / len(retrieval.queries)
-                        yield
-                    elif progress.status not in _SUCCESSES:
-                        raise dimse_failure("C-MOVE", modality.ae_title, progress.status)
-                    else:
-                        final = progress.status
-            except ArchiveError as error:
-                retrieval.fail(error, list(arrived))
-            else:
-                retrieval.note(final, list(arrived))
+            target = parameters["TargetAet"]
+            steps = move(modality, network.options, level, keys, target, caller, message_id)
+            yield from retrieval.follow("C-MOVE", steps, arrived)

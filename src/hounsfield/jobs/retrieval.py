@@ -1,6 +1,6 @@
 """What the jobs that fetch from a modality share: their parameters, and what they tell."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hounsfield.dicom.keys import Keys, full_names, keys_of_names, short_names, simple_names
@@ -8,10 +8,13 @@ from hounsfield.dicom.levels import Level
 from hounsfield.errors import ArchiveError, PeerFailure
 from hounsfield.jobs.kinds import JobRun
 from hounsfield.jobs.store_scu import dimse_payload, modality_parameter
-from hounsfield.remote.dialing import DimseFailure
+from hounsfield.net.messages import is_pending
+from hounsfield.remote.dialing import DimseFailure, dimse_failure
 from hounsfield.remote.finder import LEVEL_NAMES, QUERY_RETRIEVE_LEVEL
 from hounsfield.remote.modality import Modality
+from hounsfield.remote.retriever import Progress
 
+_SUCCESSES = (0x0000, 0xB000)
 _FORMATS = {"Short": short_names, "Full": full_names, "Simplify": simple_names}
 _LEVELS = {level.word: level for level in Level}
 
@@ -59,10 +62,11 @@ class Retrieval:
         parameters: dict[str, Any] = run.parameters
         self.run = run
         self.queries: list[dict[str, Any]] = parameters["Queries"]
+        self.ae_title: str = parameters["Modality"]["AET"]
         self.details: list[dict[str, Any]] = run.state.setdefault("Details", [])  # type: ignore[assignment]
         write = _FORMATS[parameters["QueryFormat"]]
         run.content["LocalAet"] = parameters["LocalAet"]
-        run.content["RemoteAet"] = parameters["Modality"]["AET"]
+        run.content["RemoteAet"] = self.ae_title
         if "TargetAet" in parameters:
             run.content["TargetAet"] = parameters["TargetAet"]
         run.content["Query"] = [write(keys_of_names(query)) for query in self.queries]
@@ -78,6 +82,29 @@ class Retrieval:
         """The SOP classes of the query at work, if they are known."""
         known = self.run.parameters.get("SopClasses")
         return str(known[len(self.details)]) if isinstance(known, list) else ""
+
+    def follow(self, service: str, steps: Iterator[Progress], received: Iterable[str]) -> Iterator[None]:
+        """Follow the query at work to its end; `received` are the instances that have come in for it.
+
+        Raises
+        ------
+        ArchiveError
+            As `fail`; DimseFailure if the modality says that the service failed.
+        """
+        done = len(self.details)
+        try:
+            for progress in steps:
+                if is_pending(progress.status):
+                    self.run.progress = (done + progress.done) / len(self.queries)
+                    yield
+                elif progress.status not in _SUCCESSES:
+                    raise dimse_failure(service, self.ae_title, progress.status)
+                else:
+                    final = progress.status
+        except ArchiveError as error:
+            self.fail(error, list(received))
+        else:
+            self.note(final, list(received))
 
     def note(self, status: int, received: Sequence[str]) -> None:
         """A query is dealt with."""

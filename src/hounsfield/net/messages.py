@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+from hounsfield.dicom.part10 import wrap_header
 from hounsfield.errors import ArchiveError, Corrupt
 from hounsfield.net.agreement import Agreement, PresentationContext
 from hounsfield.net.buffers import Payload
@@ -157,6 +158,11 @@ def read_request(
         agreement,
         payload,
     )
+
+
+def part10_header(request: Request) -> bytes:
+    """What makes a file of the data set of a C-STORE. PS3.10 7.1."""
+    return wrap_header(request.sop_class_uid, request.sop_instance_uid, request.context.transfer_syntax)
 
 
 def response_command(request: Request, response: Response) -> CommandSet:

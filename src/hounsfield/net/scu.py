@@ -6,7 +6,6 @@ import ssl
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from hounsfield.dicom.part10 import wrap_header
 from hounsfield.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from hounsfield.errors import Corrupt, PeerFailure, StorageFull, TimedOut
 from hounsfield.net.agreement import Agreement, PresentationContext
@@ -28,7 +27,14 @@ from hounsfield.net.items import (
     UserIdentity,
     UserInformation,
 )
-from hounsfield.net.messages import Request, Response, is_pending, read_request, response_command
+from hounsfield.net.messages import (
+    Request,
+    Response,
+    is_pending,
+    part10_header,
+    read_request,
+    response_command,
+)
 from hounsfield.net.negotiation import Refusal, read_agreement
 from hounsfield.net.options import AssociationOptions
 from hounsfield.net.pdu import (
@@ -280,18 +286,13 @@ class Requester:
             response = perform(request)
         else:
             try:
-                payload = self._association.read_data_set(lambda: _part10_header(request))
+                payload = self._association.read_data_set(lambda: part10_header(request))
             except StorageFull:
                 response = Response(_OUT_OF_RESOURCES)
             else:
                 response = perform(replace(request, payload=payload))
         self._association.send_message(context_id, response_command(request, response), response.payload)
         self._association.drop_data_set()
-
-
-def _part10_header(request: Request) -> bytes:
-    """What makes a file of the data set of a C-STORE. PS3.10 7.1."""
-    return wrap_header(request.sop_class_uid, request.sop_instance_uid, request.context.transfer_syntax)
 
 
 @contextlib.contextmanager

@@ -3,16 +3,13 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from hounsfield.errors import ArchiveError, Conflict, Corrupt, StorageFull
+from hounsfield.errors import ArchiveError, Corrupt, StorageFull
+from hounsfield.ingest.c_store import DataSetMismatch
 from hounsfield.ingest.receive import TurnedAway
 
 OUT_OF_RESOURCES = 0xA700
 DATA_SET_MISMATCH = 0xA900
 CANNOT_UNDERSTAND = 0xC000
-
-
-class DataSetMismatch(Conflict):
-    """A data set is not the instance that the command set announced."""
 
 
 STATUSES: Mapping[type[ArchiveError], int] = MappingProxyType(
