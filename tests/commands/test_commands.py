@@ -153,3 +153,9 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
         done = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, timeout=60, check=False)
     assert done.stderr == b""
     assert done.returncode == 141
+
+
+def test_a_port_that_speaks_another_protocol_is_named_as_such(server: RunningServer) -> None:
+    done = _run("echo", f"127.0.0.1:{server.http_port}", "--aet", "ANY")
+    assert done.returncode == 1
+    assert "the other side speaks HTTP" in done.stderr

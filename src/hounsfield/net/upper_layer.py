@@ -53,6 +53,9 @@ _DATA_HEADERS_LENGTH = HEADER.size + VALUE_HEADER.size
 _SCRATCH_LENGTH = 65536
 _FOREVER = 1 << 62
 
+_OTHER_PROTOCOLS = {0x15: "TLS", 0x16: "TLS", 0x47: "HTTP", 0x48: "HTTP", 0x50: "HTTP", 0x53: "SSH"}
+"""By what their first byte usually is: an alert, a handshake, `G`ET, `H`TTP, `P`OST, `S`SH."""
+
 _PROTOCOL_VERSION_REFUSED = AssociateReject(result=1, source=2, reason=2)
 
 
@@ -283,7 +286,9 @@ class UpperLayer:
         if kind == PduType.DATA_TF:
             self._begin_data(length)
         elif kind not in _PDU_CAUSES:
-            self._refuse(f"PDU type {kind:02X}H is unknown", AbortReason.UNRECOGNIZED_PDU)
+            spoken = _OTHER_PROTOCOLS.get(kind)
+            hint = f": the other side speaks {spoken}" if spoken else ""
+            self._refuse(f"PDU type {kind:02X}H is unknown{hint}", AbortReason.UNRECOGNIZED_PDU)
         elif length > self._limits.maximum_control_length:
             self._refuse(f"A PDU of type {kind:02X}H has {length} bytes, which is too long")
         else:
