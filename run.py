@@ -92,6 +92,9 @@ def set_up(groups: tuple[str, ...]) -> None:
     pip([*started, "--editable", ".", *(f"--group={group}" for group in groups)])
     if not has_pages():
         sys.exit("The web pages were not built; see " + str(LOG))
+    # pip compiles what it copies, and this is not copied. Where Python may not write bytecode
+    # (PYTHONDONTWRITEBYTECODE), every start would compile everything.
+    subprocess.run([str(PYTHON), "-m", "compileall", "-q", str(ROOT / "src")], check=False)
     for path in stamps:
         path.write_text(wanted)
 
