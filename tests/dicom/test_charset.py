@@ -98,6 +98,16 @@ def test_invalid_bytes_are_dropped() -> None:
     assert CharacterSet.parse("\\ISO 2022 IR 87").decode(b"a\x1b$B;3E\x1b(Bb", "LO") == "a山b"
 
 
+def test_answers_in_japanese_keep_kanji_where_files_are_strict() -> None:
+    answers = CharacterSet.of_answers("Japanese")
+    assert (answers.term, answers.encode("山田^ﾀﾛｳ=Дé", "PN")) == (
+        "ISO_IR 13",
+        "山田^ﾀﾛｳ=Д".encode("shift_jis"),
+    )
+    assert CharacterSet.parse("ISO_IR 13").encode("山田^ﾀﾛｳ", "PN") == b"^\xc0\xdb\xb3"
+    assert CharacterSet.of_answers("Latin2") == CharacterSet.parse(None, "Latin2")
+
+
 def test_a_backslash_of_jis_stays_one_between_values() -> None:
     japanese = CharacterSet.parse("ISO_IR 13")
     assert japanese.decode(b"\xb1\\\xb2", "LO") == "ｱ\\ｲ"

@@ -131,6 +131,16 @@ class CharacterSet:
         """Understand Specific Character Set (0008,0005); missing or empty means `default`, a name of `ENCODINGS`."""
         return _parse((specific_character_set or "")[:1024], default)
 
+    @staticmethod
+    def of_answers(encoding: str) -> "CharacterSet":
+        """The set that answers are written in, by its name in `ENCODINGS`.
+
+        Answers in `Japanese` are Shift JIS under the name of its single-byte part, as customary among Japanese
+        devices and in Orthanc: a name would lose its kanji otherwise. What is stored follows PS3.3 C.12.1.1.2.
+        """
+        found = _parse("", encoding)
+        return CharacterSet(found.term, found.numbers, "shift_jis") if found.numbers == ("13",) else found
+
     def decode(self, raw: bytes, vr: str) -> str:
         """Turn bytes into text, all values of an element together."""
         if self.codec is not None and (b"\x1b" not in raw or self.codec in ("utf_8", "gb18030")):

@@ -125,7 +125,7 @@ def respond(
     writer = AnswerWriter(
         keys,
         request.context.transfer_syntax,
-        CharacterSet.parse(None, options.default_encoding),
+        CharacterSet.of_answers(options.default_encoding),
         _fixed(keys, level, options),
     )
     maximum = options.maximum_instances if level == Level.INSTANCE else options.maximum_results

@@ -82,7 +82,7 @@ def respond(
 
 def _write(found: dict[Tag, KeyValue], options: WorklistOptions, request: Request) -> bytes:
     """An answer in the character set of the configuration; characters that it lacks are dropped."""
-    character_set = CharacterSet.parse(None, options.default_encoding)
+    character_set = CharacterSet.of_answers(options.default_encoding)
     told = {**found, SPECIFIC_CHARACTER_SET: ENCODINGS.get(options.default_encoding, "")}
     syntax = request.context.transfer_syntax
     try:
