@@ -17,8 +17,9 @@ from hounsfield.dicom.levels import Level
 from hounsfield.dicom.main_tags import DEFAULT_MAIN_TAGS
 from hounsfield.events import EventBus
 from hounsfield.host import Host
+from hounsfield.http.bodies import read_whole
 from hounsfield.http.dispatch import Dispatcher, dispatch
-from hounsfield.http.messages import Request, Response
+from hounsfield.http.messages import FileBody, Request, Response
 from hounsfield.http.routing import Router
 from hounsfield.index.insertion import find_main_tags_version
 from hounsfield.ingest.receive import Filter, IngestOptions, Intake
@@ -90,6 +91,8 @@ class Server:
     def bytes_of(self, method: str, target: str, body: bytes = b"", **headers: str) -> bytes:
         """The bytes that are answered."""
         answered = self.ask(method, target, body, **headers).body
+        if isinstance(answered, FileBody):
+            return read_whole(answered)
         assert isinstance(answered, bytes)
         return answered
 

@@ -22,6 +22,8 @@ _NAMES = {
     "orthanc_store_dicom_duration_ms", "orthanc_memory_trimming_duration_ms", "orthanc_storage_create_duration_ms",
     "orthanc_storage_read_duration_ms", "orthanc_storage_remove_duration_ms", "orthanc_storage_read_bytes",
     "orthanc_storage_written_bytes", "orthanc_sequential_reader_available_threads",
+    "orthanc_transfers_created_push_count", "orthanc_transfers_committed_push_count",
+    "orthanc_transfers_aborted_push_count", "orthanc_transfers_push_total_received_bytes_count",
     *(f"orthanc_{keeper}_{name}" for keeper in ("storage", "dicom_parser", "transcoder") for name in _CACHES),
 }  # fmt: skip
 
