@@ -100,6 +100,21 @@ def test_who_is_told_may_read_and_write(database: SqliteDatabase) -> None:
     assert told.errors == []
 
 
+def test_one_who_fails_when_told_keeps_it_from_nobody_else(database: SqliteDatabase) -> None:
+    told = Told()
+
+    def done(_: object) -> None:
+        raise ValueError("a subscriber with a mistake")
+
+    for _ in range(2):
+        database.write_soon(lambda tx: set_property(tx, 1, "a"), done, told.errors.append)
+        put_soon(database, told, 2, "b")
+        with database.read() as tx:
+            assert [get_property(tx, number) for number in (1, 2)] == ["a", "b"]
+    assert told.results == [2, 2]
+    test_nobody_needs_to_ask_for_the_commit(database)
+
+
 def test_what_waits_is_committed_at_the_end(tmp_path: Path) -> None:
     database, told = SqliteDatabase(tmp_path / "index.db"), Told()
     put_soon(database, told, 1, "a")

@@ -4,6 +4,7 @@ A file that is durable with its note makes its row again whatever happens, so wh
 It must only be there for everybody who looks: who reads or writes calls `finish` before.
 """
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from hounsfield.index.database import Transaction
 
+_log = logging.getLogger("hounsfield.sqlite")
 T = TypeVar("T")
 Action = Callable[[Transaction], Any]
 _GATHERING_SECONDS = 0.1
@@ -85,9 +87,17 @@ class DelayedWrites:
             for _ in works:
                 self._waiting.popleft()
             for each, result in zip(works, results, strict=True):
-                if isinstance(result, BaseException):
-                    each.failed(result)
-                else:
-                    each.done(result)
+                _tell(each, result)
         finally:
             self._is_telling = was_telling
+
+
+def _tell(work: _Delayed, result: object) -> None:
+    """Tell of one work; a mistake of who is told must not keep it from the others, nor from who asks just now."""
+    try:
+        if isinstance(result, BaseException):
+            work.failed(result)
+        else:
+            work.done(result)
+    except Exception:  # noqa: BLE001  The rim of events: nobody waits for these works any more.
+        _log.exception("What follows a commit failed")
