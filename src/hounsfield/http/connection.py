@@ -8,107 +8,29 @@ a worker thread, without a task, an event and several messages for it. Measured:
 
 import asyncio
 import logging
-import re
-from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, ClassVar, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from hounsfield.http import following, sendfile
-from hounsfield.http.asgi import DRAINED_BYTES, Application
+from hounsfield.http.arriving import Arriving, Job
+from hounsfield.http.asgi import Application
 from hounsfield.http.bodies import SLOWEST_BYTES_PER_SECOND
+from hounsfield.http.draining import Drain
 from hounsfield.http.following import Follower, Handed, Head, Upload
 from hounsfield.http.gathering import SMALLEST_DIRECT, BodyReceiver, Buffers
-from hounsfield.http.messages import NO_CONTENT, FileBody, Header, Request, Response
+from hounsfield.http.heads import HeaderBlocks, body_length, decode_headers, read_request
+from hounsfield.http.messages import FileBody, Request, Response
 from hounsfield.http.options import HttpOptions
 from hounsfield.http.routing import Found
 from hounsfield.http.sendfile import FileSender
 
 _log = logging.getLogger("hounsfield.http")
 
-_ILLEGAL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_KNOWN_BLOCKS = 256
 _JOINED_BYTES = 16 * 1024
-# How fast and how long, in timeouts of requests, a body may be sent that was refused already.
-_SLOWEST_DRAIN_BYTES_PER_SECOND = 64 * 1024
-_DRAIN_INTERVALS = 10
-
-
-class HeaderBlocks:
-    """Headers as the lines they are sent as, kept for the few combinations there are."""
-
-    def __init__(self, standing: tuple[Header, ...]) -> None:
-        self._standing = standing
-        self._blocks: dict[tuple[Header, ...], bytes] = {}
-
-    def block(self, headers: tuple[Header, ...]) -> bytes:
-        """The lines of `headers` and of what every answer has.
-
-        Raises
-        ------
-        ValueError
-            If a value could end its line.
-        """
-        known = self._blocks.get(headers)
-        if known is not None:
-            return known
-        lines = b"".join(b"%s: %s\r\n" % pair for pair in (*headers, *self._standing))
-        if any(_ILLEGAL.search(name) or _ILLEGAL.search(value) for name, value in headers):
-            raise ValueError("A header holds a control character")
-        if len(self._blocks) >= _KNOWN_BLOCKS:
-            self._blocks.clear()
-        self._blocks[headers] = lines
-        return lines
-
-
-class _Event:
-    """In the place of an event that nobody waits for."""
-
-    def set(self) -> None:
-        """Do nothing."""
-
-
-_NOBODY_WAITS = _Event()
-
-
-class _Job:
-    """A request that a worker thread answers, with what uvicorn asks of its cycles: it queues what is pipelined."""
-
-    def __init__(self, keep_alive: bool) -> None:
-        self.keep_alive = keep_alive
-        self.response_complete = False
-        self.disconnected = False
-        self.message_event = _NOBODY_WAITS
-        self.buffer: bytearray | None = None
-
-    def is_gone(self) -> bool:
-        """Whether the client has hung up."""
-        return self.disconnected
-
-
-class _Arriving:
-    """A request whose body is not complete yet; `view` is the part of `buffer` that it fills."""
-
-    __slots__ = ("buffer", "found", "job", "receiver", "request", "size", "size_before", "view")
-
-    def __init__(self, request: Request, found: Found, job: _Job, buffer: bytearray, length: int) -> None:
-        self.request, self.found, self.job = request, found, job
-        self.buffer, self.view = buffer, memoryview(buffer)[:length]
-        self.receiver: BodyReceiver | None = None
-        self.size = self.size_before = 0
-
-    def add(self, piece: bytes) -> None:
-        """Take what the parser gives."""
-        self.view[self.size : self.size + len(piece)] = piece
-        self.size += len(piece)
-
-    @property
-    def received(self) -> int:
-        """How many bytes there are."""
-        return self.size if self.receiver is None else len(self.view) - self.receiver.left
 
 
 class Connection(HttpToolsProtocol):
@@ -126,9 +48,8 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self._is_in_head = True
         self._is_answered = False
-        self._arriving: _Arriving | None = None
-        self._drain: asyncio.TimerHandle | None = None
-        self._dropped = 0
+        self._arriving: Arriving | None = None
+        self._drain: Drain | None = None
         self._sender: FileSender | None = None
         self._follower: Follower | None = None
         self._is_followed = False
@@ -187,7 +108,7 @@ class Connection(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if self._dropped:
+        if self._drain is not None:
             self._end_drain()
             self._watch_head()  # Of the next request: the time of keeping alive was over with the first piece.
         if self._arriving is not None:
@@ -195,7 +116,7 @@ class Connection(HttpToolsProtocol):
         elif not self._is_answered:
             super().on_message_complete()
 
-    def _receive_directly(self, arriving: _Arriving) -> None:
+    def _receive_directly(self, arriving: Arriving) -> None:
         """Let the rest of a body bypass the parser."""
         left = arriving.view[arriving.size :]
         if len(left) >= SMALLEST_DIRECT and not self.transport.is_closing():
@@ -235,10 +156,10 @@ class Connection(HttpToolsProtocol):
             return False
         if self.transport.is_closing() or self.parser.get_http_version() == "1.0":
             return False
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers}
+        headers = decode_headers(self.headers)
         method = self.parser.get_method()
         is_overridden = "x-http-method-override" in headers or b"_method" in self.url
-        length = _body_length(headers, self.limits) if method != b"GET" or is_overridden else 0
+        length = body_length(headers, self.limits) if method != b"GET" or is_overridden else 0
         if length is None:
             return False
         request = self._request(method, self.url, headers)
@@ -251,20 +172,20 @@ class Connection(HttpToolsProtocol):
         if isinstance(found, Response):
             self._write(found, keeps)
             return True
-        self.cycle = job = _Job(keeps)  # type: ignore[assignment]
+        self.cycle = job = Job(keeps)  # type: ignore[assignment]
         if length:
-            self._await_body(_Arriving(request, found, job, self.buffers.take(length), length))
+            self._await_body(Arriving(request, found, job, self.buffers.take(length), length))
         else:
             self._run(request, found, job)
         return True
 
-    def _await_body(self, arriving: _Arriving) -> None:
+    def _await_body(self, arriving: Arriving) -> None:
         self._arriving = arriving
         if self.expect_100_continue:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._deadline = self.loop.call_later(self.limits.request_timeout_seconds, self._check_pace, arriving)
 
-    def _check_pace(self, arriving: _Arriving) -> None:
+    def _check_pace(self, arriving: Arriving) -> None:
         """Give up a body that arrives too slowly."""
         self._deadline = None
         received = arriving.received
@@ -277,33 +198,16 @@ class Connection(HttpToolsProtocol):
         self._deadline = self.loop.call_later(self.limits.request_timeout_seconds, self._check_pace, arriving)
 
     def _drop(self, size: int) -> None:
-        """Take a piece of a body that was refused: many clients look at the answer only when they have sent all."""
-        self._dropped += size
-        if self._dropped > DRAINED_BYTES:
-            self.transport.close()
-        elif self._drain is None:
-            self._watch_drain(_DRAIN_INTERVALS)
-
-    def _watch_drain(self, intervals: int) -> None:
-        seconds = self.limits.request_timeout_seconds
-        self._drain = self.loop.call_later(seconds, self._check_drain, self._dropped, intervals - 1)
-
-    def _check_drain(self, size_before: int, intervals: int) -> None:
-        """Give up a client that sends what was refused for too long, or too slowly."""
-        least = self.limits.request_timeout_seconds * _SLOWEST_DRAIN_BYTES_PER_SECOND
-        if intervals == 0 or self._dropped - size_before < least:
-            self._drain = None
-            self.transport.close()
-        else:
-            self._watch_drain(intervals)
+        if self._drain is None:
+            self._drain = Drain(self.loop, self.limits.request_timeout_seconds, self.transport.close)
+        self._drain.add(size)
 
     def _end_drain(self) -> None:
-        self._dropped = 0
         if self._drain is not None:
-            self._drain.cancel()
+            self._drain.end()
             self._drain = None
 
-    def _run(self, request: Request, found: Found, job: _Job) -> None:
+    def _run(self, request: Request, found: Found, job: Job) -> None:
         """Have a worker thread answer; what comes meanwhile waits."""
         request.is_gone = job.is_gone
 
@@ -313,7 +217,7 @@ class Connection(HttpToolsProtocol):
 
         self.served.run(request, found, done)
 
-    def _is_followable(self, job: _Job) -> bool:
+    def _is_followable(self, job: Job) -> bool:
         return (
             following.IS_POSSIBLE
             and job.keep_alive
@@ -321,7 +225,7 @@ class Connection(HttpToolsProtocol):
             and not self.transport.get_write_buffer_size()
         )
 
-    def _follow(self, arrived: _Arriving) -> None:
+    def _follow(self, arrived: Arriving) -> None:
         """Have a worker thread answer, and take what follows from the socket itself."""
         request, job, size = arrived.request, arrived.job, len(arrived.view)
         if self._follower is None:
@@ -346,8 +250,8 @@ class Connection(HttpToolsProtocol):
 
     def _admit(self, head: Head) -> Upload | None:
         """The upload that a head announces; None for whatever the event loop should see. In a worker thread."""
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
-        length = _body_length(headers, self.limits)
+        headers = decode_headers(head.headers)
+        length = body_length(headers, self.limits)
         if head.method != b"POST" or head.version == "1.0" or "expect" in headers or not length:
             return None
         request = self._request(head.method, head.url, headers)
@@ -358,22 +262,15 @@ class Connection(HttpToolsProtocol):
         return Upload(request, found, bytearray(), length, 0, keeps)
 
     def _request(self, method: bytes, url: bytes, headers: dict[str, str]) -> Request:
-        path, _, query = url.decode("latin-1").partition("?")
-        return Request(
-            method.decode("ascii"),
-            path,
-            query.partition("#")[0],
-            headers,
-            remote_ip=self.client[0] if self.client else "127.0.0.1",
-            is_secure=self.scheme == "https",
-        )
+        remote_ip = self.client[0] if self.client else "127.0.0.1"
+        return read_request(method, url, headers, remote_ip, self.scheme == "https")
 
     def _encode(self, response: Response) -> bytes:
         body = response.body
         assert isinstance(body, bytes)
         return self._head(response, len(body)) + body
 
-    def _take_back(self, job: _Job, request: Request, future: Future[Handed]) -> None:
+    def _take_back(self, job: Job, request: Request, future: Future[Handed]) -> None:
         """Look at the connection again."""
         self._is_followed = False
         self._give_back(request, job)
@@ -416,21 +313,21 @@ class Connection(HttpToolsProtocol):
     def _go_on_receiving(self, upload: Upload) -> None:
         """Wait for the rest of a body whose client paused."""
         self._unset_keepalive_if_required()
-        self.cycle = job = _Job(upload.keeps)  # type: ignore[assignment]
-        arriving = _Arriving(upload.request, upload.found, job, upload.buffer, upload.length)
+        self.cycle = job = Job(upload.keeps)  # type: ignore[assignment]
+        arriving = Arriving(upload.request, upload.found, job, upload.buffer, upload.length)
         arriving.size = arriving.size_before = upload.received
         self._await_body(arriving)
         arriving.receiver = BodyReceiver(arriving.view[upload.received :], self, self._body_received_directly)
         self.transport.set_protocol(arriving.receiver)
 
-    def _give_back(self, request: Request, job: _Job) -> None:
+    def _give_back(self, request: Request, job: Job) -> None:
         """Let others use the memory of a body."""
         if job.buffer is not None:
             request.body, buffer = b"", job.buffer
             job.buffer = None
             self.buffers.give(buffer)
 
-    def _finish(self, job: _Job, request: Request, future: Future[Response]) -> None:
+    def _finish(self, job: Job, request: Request, future: Future[Response]) -> None:
         self._give_back(request, job)
         if future.cancelled() or future.exception() is not None:
             self.transport.abort()
@@ -457,7 +354,7 @@ class Connection(HttpToolsProtocol):
         if self._sender is None:
             shared = self.transport.get_extra_info("socket").fileno()
             self._sender = FileSender(self.loop, shared, self.limits.send_timeout_seconds)
-        job = _Job(keeps)
+        job = Job(keeps)
         self.cycle = job  # type: ignore[assignment]
         self.flow.pause_reading()
 
@@ -476,7 +373,7 @@ class Connection(HttpToolsProtocol):
         self._sender.send(self._head(response, body.length), file, body, done)
         return True
 
-    def _stream(self, job: _Job, request: Request, response: Response) -> None:
+    def _stream(self, job: Job, request: Request, response: Response) -> None:
         """Let uvicorn send what is too large for one piece."""
         cycle = RequestResponseCycle(
             scope={"method": "GET", "http_version": "1.1"},  # type: ignore[typeddict-item]
@@ -513,13 +410,7 @@ class Connection(HttpToolsProtocol):
         self.on_response_complete()
 
     def _head(self, response: Response, length: int) -> bytes:
-        """The status line and headers."""
-        pieces = [STATUS_LINE[response.status]]
-        for name, value in self.server_state.default_headers:
-            pieces += (name, b": ", value, b"\r\n")
-        pieces.append(self.blocks.block(response.headers))
-        pieces.append(b"\r\n" if response.status == NO_CONTENT else b"content-length: %d\r\n\r\n" % length)
-        return b"".join(pieces)
+        return self.blocks.encode(response, length, self.server_state.default_headers)
 
     def _watch_head(self) -> None:
         self._deadline = self.loop.call_later(self.limits.request_timeout_seconds, self._too_slow)
@@ -544,15 +435,3 @@ def connection_class(application: Application, options: HttpOptions) -> type[Con
         "buffers": Buffers(),
     }
     return type("ServedConnection", (Connection,), shared)
-
-
-def _body_length(headers: Mapping[str, str], options: HttpOptions) -> int | None:
-    """The length of a body that may be held in memory; None if it may not, or is not known."""
-    if "transfer-encoding" in headers:
-        return None
-    text = headers.get("content-length", "0")
-    if not (text.isascii() and text.isdigit()) or len(text) > 18:
-        return None
-    length = int(text)
-    limit = options.maximum_body_bytes or length
-    return length if length <= min(limit, options.spool_threshold_bytes) else None
