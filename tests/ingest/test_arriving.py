@@ -1,22 +1,40 @@
 """Senders are answered when the file is safe; the row follows, whatever happens."""
 
 import logging
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.ingest.builders import Bench, identifiers, make_file, open_bench
+from tests.ingest.builders import DICOM, Bench, identifiers, make_file, open_bench
 
 from hounsfield.dicom.levels import Level
-from hounsfield.events import InstanceReceived
+from hounsfield.events import InstanceReceived, InstanceReceivedAgain, ResourceCreated
 from hounsfield.index.deletion import delete
 from hounsfield.index.resources import list_ids
 from hounsfield.index.sqlite import SqliteDatabase
 from hounsfield.ingest.arriving import Arriving
+from hounsfield.ingest.instance import origin_metadata
 from hounsfield.ingest.receive import Outcome
 from hounsfield.ingest.recovery import restore_lost
 from hounsfield.store.area import FileKey
+from hounsfield.store.memory import MemoryArea
+from hounsfield.store.spool import Buffer
+
+
+class MeetingArea(MemoryArea):
+    """Writes files only when so many are written at the same time."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self._barrier = threading.Barrier(count)
+
+    def create(self, parts: Sequence[Buffer], note: bytes, crc32: int | None = None) -> FileKey:
+        self._barrier.wait(20)
+        return super().create(parts, note, crc32)
+
 
 INSTANCE = identifiers().public_id(Level.INSTANCE)
 
@@ -45,6 +63,37 @@ def test_what_is_on_its_way_is_known_to_be_stored(bench: Bench) -> None:
     assert outcomes == [Outcome.SUCCESS, Outcome.ALREADY_STORED, Outcome.ALREADY_STORED]
     assert instances(bench) == [INSTANCE]
     assert [event for event in bench.events if isinstance(event, InstanceReceived)] != []
+
+
+def test_what_comes_again_while_the_first_is_on_its_way_is_told_of_after_it(bench: Bench) -> None:
+    for _ in range(3):
+        bench.receive(make_file(), DICOM)
+    bench.database.finish()
+    told = [event for event in bench.events if not isinstance(event, ResourceCreated)]
+    again = InstanceReceivedAgain(identifiers().public_ids(), origin_metadata(DICOM))
+    assert told == [InstanceReceived(identifiers().public_ids()), again, again]
+
+
+def test_what_comes_twice_at_the_same_time_is_told_of_twice(tmp_path: Path) -> None:
+    area = MeetingArea(2)
+    bench = open_bench(tmp_path, area=area)
+    with ThreadPoolExecutor(2) as threads:
+        receipts = list(threads.map(bench.receive, [make_file()] * 2))
+    bench.database.finish()
+    assert {receipt.outcome for receipt in receipts} == {Outcome.SUCCESS, Outcome.ALREADY_STORED}
+    told = [type(event) for event in bench.events if not isinstance(event, ResourceCreated)]
+    assert told == [InstanceReceived, InstanceReceivedAgain]
+    assert len(list(area.keys())) == 1
+    bench.close()
+
+
+def test_what_came_again_is_told_of_by_who_releases_the_first() -> None:
+    arriving, again = Arriving(), InstanceReceivedAgain(("p", "s", "t", "a"), {})
+    assert not arriving.defer(again)
+    arriving.claim("a", FileKey("1"))
+    assert arriving.defer(again)
+    assert list(arriving.release("a")) == [again]
+    assert not arriving.defer(again)
 
 
 def test_an_instance_is_claimed_by_one_file() -> None:

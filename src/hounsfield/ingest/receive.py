@@ -7,7 +7,7 @@ then events tell of them. A row that did not get there is made again from the no
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
@@ -223,7 +223,7 @@ def _receive(intake: Intake, incoming: Incoming) -> Receipt:
     overwrite, public_id = intake.options.overwrite, public_ids[Level.INSTANCE]
     is_later, released = intake.may_index_later, intake.arriving.released
     if is_later and public_id in intake.arriving:
-        return Receipt(Outcome.ALREADY_STORED, identifiers)
+        return _stored_already(intake, incoming, identifiers)
     with intake.archive.database.peek(may_lag=is_later) as tx:
         has_series, has_instance = are_known(tx, public_ids[Level.SERIES], public_id)
         if has_instance and overwrite is Overwrite.NEVER:
@@ -235,22 +235,23 @@ def _receive(intake: Intake, incoming: Incoming) -> Receipt:
     new = describe_it(intake.clock_ns(), with_parents=not has_series or overwrite is not Overwrite.NEVER)
     file = _store(intake, incoming, new)
     if is_later:
-        return Receipt(_index_later(intake, new, file, released), identifiers)
-    try:
-        added = _index(intake, new, file, incoming.original)
-    except ParentsMissing:  # The series was deleted meanwhile.
-        added = _index(intake, describe_it(new.received_ns, with_parents=True), file, incoming.original)
-    return (
-        Receipt(Outcome.SUCCESS, identifiers)
-        if added.is_new
-        else _stored_already(intake, incoming, identifiers)
-    )
+        is_new = _index_later(intake, new, file, released)
+    else:
+        try:
+            is_new = _index(intake, new, file, incoming.original).is_new
+        except ParentsMissing:  # The series was deleted meanwhile.
+            new = describe_it(new.received_ns, with_parents=True)
+            is_new = _index(intake, new, file, incoming.original).is_new
+    if not is_new:
+        return _stored_already(intake, incoming, identifiers)
+    return Receipt(Outcome.SUCCESS, identifiers)
 
 
 def _stored_already(intake: Intake, incoming: Incoming, identifiers: Identifiers) -> Receipt:
     """What comes again is told of: many scripts send on what they are told of, and so what is sent once more."""
     again = InstanceReceivedAgain(identifiers.public_ids(), origin_metadata(incoming.origin))
-    intake.archive.events.publish(again)
+    if not intake.arriving.defer(again):
+        intake.archive.events.publish(again)
     return Receipt(Outcome.ALREADY_STORED, identifiers)
 
 
@@ -385,15 +386,15 @@ def _index(intake: Intake, new: NewInstance, file: NewAttachment, original: str 
     return added
 
 
-def _index_later(intake: Intake, new: NewInstance, file: NewAttachment, released: int) -> Outcome:
-    """Have the row committed with others; what goes wrong then is made good from the file.
+def _index_later(intake: Intake, new: NewInstance, file: NewAttachment, released: int) -> bool:
+    """Have the row committed with others; what goes wrong then is made good from the file. False if there is one.
 
     `released` is how many had left before the index was asked whether it has the instance.
     """
     key, public_id = FileKey(file.uuid), new.public_ids[Level.INSTANCE]
     if not _claim(intake, public_id, key, released):  # It came twice at the same time.
         intake.archive.storage.remove([key])
-        return Outcome.ALREADY_STORED
+        return False
 
     def work(tx: Transaction) -> Added:
         added = add_instance(tx, new, file)
@@ -402,16 +403,17 @@ def _index_later(intake: Intake, new: NewInstance, file: NewAttachment, released
         return added
 
     def done(added: Added) -> None:
-        intake.arriving.release(public_id)
+        came_again = intake.arriving.release(public_id)
         _tell(intake, new, key, added)
+        _tell_again(intake, came_again)
 
     def failed(error: BaseException) -> None:
         intake.arriving.is_possible = isinstance(error, ParentsMissing)
         intake.settling.index_again(key)
-        intake.arriving.release(public_id)
+        _tell_again(intake, intake.arriving.release(public_id))
 
     intake.archive.database.write_soon(work, done, failed)
-    return Outcome.SUCCESS
+    return True
 
 
 def _claim(intake: Intake, public_id: str, key: FileKey, released: int) -> bool:
@@ -422,7 +424,7 @@ def _claim(intake: Intake, public_id: str, key: FileKey, released: int) -> bool:
     with intake.archive.database.peek(may_lag=True) as tx:
         if not are_known(tx, public_id, public_id)[1]:
             return True
-    intake.arriving.withdraw(public_id)
+    _tell_again(intake, intake.arriving.withdraw(public_id))
     return False
 
 
@@ -433,6 +435,12 @@ def _tell(intake: Intake, new: NewInstance, key: FileKey, added: Added) -> None:
         _publish(intake.archive, new, added)
     if added.deleted_uuids or not added.is_new:
         intake.settling.files_were_deleted()
+
+
+def _tell_again(intake: Intake, came_again: Iterable[InstanceReceivedAgain]) -> None:
+    """Tell of what came again while the first was on its way."""
+    for again in came_again:
+        intake.archive.events.publish(again)
 
 
 def _make_room(
