@@ -193,6 +193,10 @@ class Association:
                 return self._command_of(event)
         return None
 
+    def expect_responses(self, *, is_expected: bool) -> None:
+        """Say whether messages without a data set come next, which are then read with fewer system calls."""
+        self._layer.expects_responses = is_expected
+
     def put_back(self, context_id: int, command: dict[str, CommandValue]) -> None:
         """Have the next `read_command` give what `poll_command` gave."""
         self._pending = context_id, command

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 
 from hounsfield.errors import Corrupt
 
@@ -178,9 +179,18 @@ def _read_window(value: bytes) -> AsynchronousWindow:
 
 
 def _read_role(value: bytes) -> RoleSelection:
+    return _read_role_again(value) if len(value) <= _LONGEST_ROLE else _read_new_role(value)
+
+
+def _read_new_role(value: bytes) -> RoleSelection:
     uid, position = _read_counted(value, 0)
     scu, scp = _exactly(value[position:], 2)
     return RoleSelection(read_text(uid), scu == 1, scp == 1)
+
+
+_LONGEST_ROLE = 68
+_read_role_again = lru_cache(maxsize=512)(_read_new_role)
+"""Who asks by C-GET proposes a role for each storage class, the same each time."""
 
 
 def _read_extended(value: bytes) -> ExtendedNegotiation:

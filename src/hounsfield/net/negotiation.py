@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import chain
 
 from hounsfield.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from hounsfield.net.agreement import Agreement, Caller, PresentationContext
@@ -158,9 +159,12 @@ def _any_syntax(context: ProposedContext) -> str:
 
 def choose_transfer_syntax(proposed: tuple[str, ...], service: Service) -> str | None:
     """The transfer syntax to accept: by preference of the service, else the first acceptable one."""
-    acceptable = [uid for uid in proposed if service.accepts_transfer_syntax(uid)]
-    preferred = [uid for uid in service.preferred_transfer_syntaxes if uid in acceptable]
-    return next(iter(preferred or acceptable), None)
+    acceptable = filter(service.accepts_transfer_syntax, proposed)
+    if not service.preferred_transfer_syntaxes:
+        return next(acceptable, None)
+    found = tuple(acceptable)
+    preferred = (uid for uid in service.preferred_transfer_syntaxes if uid in found)
+    return next(chain(preferred, found), None)
 
 
 def _user_information(

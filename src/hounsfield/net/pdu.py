@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 from hounsfield.errors import Corrupt
 from hounsfield.net.items import (
@@ -315,6 +316,10 @@ def _context_id(value: bytes) -> int:
 
 
 def _read_proposal(value: bytes) -> ProposedContext:
+    return _read_again(value) if len(value) <= _LONGEST_KNOWN else _read_new(value)
+
+
+def _read_new(value: bytes) -> ProposedContext:
     context_id = _context_id(value)
     items = list(read_items(value[4:]))
     abstract = [read_text(uid) for kind, uid in items if kind == ItemType.ABSTRACT_SYNTAX]
@@ -322,6 +327,11 @@ def _read_proposal(value: bytes) -> ProposedContext:
         raise Corrupt(f"Presentation context {context_id} has {len(abstract)} abstract syntaxes instead of 1")
     transfer = tuple(read_text(uid) for kind, uid in items if kind == ItemType.TRANSFER_SYNTAX)
     return ProposedContext(context_id, abstract[0], transfer)
+
+
+_LONGEST_KNOWN = 512
+_read_again = lru_cache(maxsize=1024)(_read_new)
+"""A device proposes the same each time: 120 contexts take longer to read than a slice takes to be sent."""
 
 
 def _read_answer(value: bytes) -> AnsweredContext:

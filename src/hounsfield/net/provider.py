@@ -2,9 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum, auto
-from itertools import chain
 
 from hounsfield.errors import ArchiveError, Cancelled, Corrupt, PeerFailure, Refused, StorageFull, TimedOut
 from hounsfield.net.association import Association, AssociationAborted
@@ -253,11 +252,8 @@ class Provider:
         return Response(status, elements={"ErrorComment": str(error)[:_ERROR_COMMENT_LENGTH]})
 
     def _reply(self, request: Request, response: Response) -> None:
-        self._association.transmit(self._write_reply(request, response))
-
-    def _write_reply(self, request: Request, response: Response) -> Iterable[Buffer]:
         command = response_command(request, response)
-        return self._association.write_message(request.context.id, command, response.payload)
+        self._association.send_message(request.context.id, command, response.payload)
 
     def _reply_often(self, request: Request, burst: Burst) -> None:
         if burst.payloads:
@@ -279,31 +275,34 @@ class Provider:
         return True
 
     def _perform_all(self, work: SubOperations, request: Request) -> None:
-        """Send requests of our own, and pending responses as they are done, both at once where that can be.
+        """Send requests of our own, and pending responses as they are done.
 
-        After a C-CANCEL those that were begun are completed, and no others begun.
+        The requester waits for nothing that can be done while it works: when it answers, the next request leaves at
+        once, and only then the pending response. After a C-CANCEL those that were begun are completed, and no others
+        begun.
         """
         association, window = self._association, request.agreement.performed
         under_way: dict[int, SubOperation] = {}
-        told: Iterable[Buffer] = ()
-        ready = self._write_next(work.operations)
+        operations = work.operations
+        association.expect_responses(is_expected=True)
+        ready = self._write_next(operations)
         while ready is not None or under_way:
-            if ready is not None and len(under_way) < window:
+            answered = None
+            if ready is None or len(under_way) >= window:
+                answered = self._read_completion(under_way, request)
+            if ready is not None:
                 self._look_for_cancel(request)
                 if self._is_cancelled:
-                    ready = None
-                    continue
-                message_id, operation, pdus = ready
-                association.transmit(_joined(told, pdus))
-                under_way[message_id], told = operation, ()
-                ready = self._write_next(work.operations)
-                continue
-            if told:
-                association.transmit(told)
-            message_id, completion = self._read_completion(under_way, request)
-            told = self._write_reply(request, under_way.pop(message_id).completed(completion))
-        if told:
-            association.transmit(told)
+                    operations = iter(())
+                else:
+                    message_id, operation, pdus = ready
+                    association.transmit(pdus)
+                    under_way[message_id] = operation
+            if answered is not None:
+                operation, completion = answered
+                self._reply(request, operation.completed(completion))
+            ready = self._write_next(operations)
+        association.expect_responses(is_expected=False)
 
     def _write_next(
         self, operations: Iterator[SubOperation]
@@ -321,8 +320,9 @@ class Provider:
         return self._message_id, operation, pdus
 
     def _read_completion(
-        self, under_way: Mapping[int, SubOperation], request: Request
-    ) -> tuple[int, CommandSet]:
+        self, under_way: dict[int, SubOperation], request: Request
+    ) -> tuple[SubOperation, CommandSet]:
+        """The next response to one of those under way, which it then is no more."""
         while True:
             received = self._association.read_command()
             if received is None:
@@ -330,11 +330,6 @@ class Provider:
             answer = received[1]
             message_id = answer.get("MessageIDBeingRespondedTo")
             if isinstance(message_id, int) and message_id in under_way and "Status" in answer:
-                return message_id, answer
+                return under_way.pop(message_id), answer
             if not self._note_cancel(answer, request):
                 raise Corrupt("A message came that does not respond to our request")
-
-
-def _joined(first: Iterable[Buffer], then: Iterable[Buffer]) -> Iterable[Buffer]:
-    """The PDUs of two messages, to be sent in one go."""
-    return [*first, *then] if isinstance(then, list) else chain(first, then)

@@ -31,6 +31,7 @@ class Transport:
         self._can_scatter = not self._is_tls and hasattr(connection, "recvmsg_into")
         self._has_kernel_timeout = not self._is_tls and sys.platform != "win32"
         self._timeout_seconds = 0.0
+        self._poll: select.poll | None = None
         with contextlib.suppress(OSError):  # The peer may be gone already; the first `receive` will tell.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -145,9 +146,10 @@ class Transport:
             return True
         if sys.platform == "win32":
             return bool(select.select([self._socket], [], [], 0)[0])
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        return bool(poll.poll(0))
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(self._socket, select.POLLIN)
+        return bool(self._poll.poll(0))
 
     def wake(self) -> None:
         """Make a `receive` that waits on another thread see the end of the connection; sending goes on."""

@@ -51,6 +51,8 @@ from hounsfield.store.spool import Buffer
 
 _DATA_HEADERS_LENGTH = HEADER.size + VALUE_HEADER.size
 _SCRATCH_LENGTH = 65536
+_BEYOND_LENGTH = 1024
+"""What is read behind a header: all of a response, with one call."""
 _FOREVER = 1 << 62
 
 _OTHER_PROTOCOLS = {0x15: "TLS", 0x16: "TLS", 0x47: "HTTP", 0x48: "HTTP", 0x50: "HTTP", 0x53: "SSH"}
@@ -124,6 +126,8 @@ class UpperLayer:
 
     def __init__(self, sink: FragmentSink, limits: PduLimits, *, is_requester: bool) -> None:
         self.state = State.IDLE
+        self.expects_responses = is_requester
+        """Whether messages without a data set come: what follows a header is then read along with it."""
         self._sink = sink
         self._limits = limits
         self._is_requester = is_requester
@@ -147,6 +151,7 @@ class UpperLayer:
         """Whether the current fragment has the same header as the one before, and is worth to run ahead from."""
         self._ahead = RunAhead()
         self._is_ahead = False
+        self._beyond = memoryview(bytearray(_BEYOND_LENGTH))
         self._overrun = memoryview(b"")
         """Bytes that were received but not where they belong; they are read before any others."""
         if not is_requester:
@@ -207,7 +212,8 @@ class UpperLayer:
                 return [space]
             return [space, self._head if self._pdu_remaining == 0 else self._head[: VALUE_HEADER.size]]
         if self._phase is _Phase.HEADER:
-            return [self._head[self._head_length :]]
+            head = self._head[self._head_length :]
+            return [head, self._beyond] if self.expects_responses else [head]
         if self._phase is _Phase.VALUE_HEADER:
             return [self._head[self._head_length : VALUE_HEADER.size]]
         if not self._scratch:
@@ -227,7 +233,9 @@ class UpperLayer:
             self._remaining -= stored
             self._head_length = count - stored
         elif self._phase in (_Phase.HEADER, _Phase.VALUE_HEADER):
-            self._head_length += count
+            beyond = max(self._head_length + count - _DATA_HEADERS_LENGTH, 0)
+            self._head_length += count - beyond
+            self._overrun = self._beyond[:beyond]
         else:
             if self._phase is _Phase.BODY:
                 self._body += self._scratch[:count]
