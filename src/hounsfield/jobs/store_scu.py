@@ -15,7 +15,8 @@ from hounsfield.remote.commitment import Reference, request_commitment
 from hounsfield.remote.dialing import DimseFailure
 from hounsfield.remote.modality import Modality, read_modality, write_modality
 from hounsfield.remote.network import Network
-from hounsfield.remote.sender import Sender, Shipped, is_success
+from hounsfield.remote.sender import Sender
+from hounsfield.remote.shipped import Shipped, is_success
 
 STORE_SCU = "DicomModalityStore"
 _PAGE = 500
