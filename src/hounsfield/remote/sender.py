@@ -133,6 +133,11 @@ class Sender:
         return self._requester is not None
 
     @property
+    def is_gone(self) -> bool:
+        """Whether the modality could not be reached, or broke too many associations, and is not called again."""
+        return self._gone is not None
+
+    @property
     def has_served(self) -> bool:
         """Whether the modality answered to anything that was sent."""
         return self._has_served
@@ -145,6 +150,12 @@ class Sender:
             requester, self._requester = self._requester, None
             self._shipping.kept.keep(self._key, Kept(requester, self._proposed))
         self._end(is_orderly=is_orderly)
+
+    def cut(self) -> None:
+        """Make a call on another thread that waits for the modality to take an association fail."""
+        opening = self._opening
+        if opening is not None:
+            opening.cut()
 
     def _end(self, *, is_orderly: bool = True) -> None:
         opening, self._opening = self._opening, None
@@ -359,10 +370,12 @@ class Sender:
         ):
             self._end()
             self._ask(instances[place : place + _AHEAD])
-        opening, self._opening = self._opening, None
-        if opening is not None:
-            with calling(self.modality):
-                self._requester = opening.finish()
+        if self._opening is not None:
+            try:
+                with calling(self.modality):
+                    self._requester = self._opening.finish()
+            finally:
+                self._opening = None
         assert self._requester is not None
         return self._requester
 
