@@ -1,7 +1,7 @@
 """Works whose callers do not wait for the commit."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -27,12 +27,16 @@ class Told:
         self.errors: list[BaseException] = []
 
 
-def put_soon(database: SqliteDatabase, told: Told, number: int, value: str) -> None:
-    def work(tx: Transaction) -> int:
+def put(tx: Transaction, items: Sequence[tuple[int, str]]) -> list[int]:
+    for number, value in items:
+        if value == "no":
+            raise Conflict("no")
         set_property(tx, number, value)
-        return number
+    return [number for number, _ in items]
 
-    database.write_soon(work, told.results.append, told.errors.append)
+
+def put_soon(database: SqliteDatabase, told: Told, number: int, value: str) -> None:
+    database.write_soon(put, (number, value), told.results.append, told.errors.append)
 
 
 def test_who_reads_or_writes_finds_what_was_written_soon(database: SqliteDatabase) -> None:
@@ -65,22 +69,30 @@ def test_many_share_one_commit_in_the_order_they_came(database: SqliteDatabase) 
 
 def test_nobody_needs_to_ask_for_the_commit(database: SqliteDatabase) -> None:
     committed = threading.Event()
-    database.write_soon(
-        lambda tx: set_property(tx, 1, "a"), lambda _: committed.set(), lambda error: pytest.fail(str(error))
-    )
+    database.write_soon(put, (1, "a"), lambda _: committed.set(), lambda error: pytest.fail(str(error)))
     assert committed.wait(30)
 
 
 def test_one_that_fails_is_undone_alone(database: SqliteDatabase) -> None:
     told = Told()
 
-    def fail(tx: Transaction) -> None:
-        set_property(tx, 2, "never")
+    def fail(tx: Transaction, items: Sequence[str]) -> list[None]:
+        set_property(tx, 2, items[0])
         raise Conflict("no")
 
     put_soon(database, told, 1, "a")
-    database.write_soon(fail, told.results.append, told.errors.append)
+    database.write_soon(fail, "never", told.results.append, told.errors.append)
     put_soon(database, told, 3, "c")
+    with database.read() as tx:
+        assert [get_property(tx, number) for number in (1, 2, 3)] == ["a", None, "c"]
+    assert told.results == [1, 3]
+    assert [type(error) for error in told.errors] == [Conflict]
+
+
+def test_one_of_a_kind_that_fails_is_undone_alone(database: SqliteDatabase) -> None:
+    told = Told()
+    for number, value in ((1, "a"), (2, "no"), (3, "c")):
+        put_soon(database, told, number, value)
     with database.read() as tx:
         assert [get_property(tx, number) for number in (1, 2, 3)] == ["a", None, "c"]
     assert told.results == [1, 3]
@@ -94,7 +106,7 @@ def test_who_is_told_may_read_and_write(database: SqliteDatabase) -> None:
         put_soon(database, told, 2, "b")
         database.write(lambda tx: set_property(tx, 3, "c"))
 
-    database.write_soon(lambda tx: set_property(tx, 1, "a"), done, told.errors.append)
+    database.write_soon(put, (1, "a"), done, told.errors.append)
     with database.read() as tx:
         assert [get_property(tx, number) for number in (1, 2, 3)] == ["a", "b", "c"]
     assert told.errors == []
@@ -107,7 +119,7 @@ def test_one_who_fails_when_told_keeps_it_from_nobody_else(database: SqliteDatab
         raise ValueError("a subscriber with a mistake")
 
     for _ in range(2):
-        database.write_soon(lambda tx: set_property(tx, 1, "a"), done, told.errors.append)
+        database.write_soon(put, (1, "a"), done, told.errors.append)
         put_soon(database, told, 2, "b")
         with database.read() as tx:
             assert [get_property(tx, number) for number in (1, 2)] == ["a", "b"]

@@ -12,6 +12,7 @@ from tests.ingest.builders import DICOM, Bench, identifiers, make_file, open_ben
 
 from hounsfield.dicom.levels import Level
 from hounsfield.events import InstanceReceived, InstanceReceivedAgain, ResourceCreated
+from hounsfield.index.changes import ChangeType, list_changes
 from hounsfield.index.deletion import delete
 from hounsfield.index.resources import list_ids
 from hounsfield.index.sqlite import SqliteDatabase
@@ -103,6 +104,23 @@ def test_an_instance_is_claimed_by_one_file() -> None:
     assert "a" in arriving
     arriving.release("a")
     assert arriving.claim("a", FileKey("2"))
+
+
+def test_many_of_some_new_series_share_their_commit(bench: Bench) -> None:
+    before = bench.database.state
+    receipts = [bench.receive(make_file(series=str(number % 3), sop=str(number))) for number in range(30)]
+    assert {receipt.outcome for receipt in receipts} == {Outcome.SUCCESS}
+    wanted = [receipt.identifiers.public_id(Level.INSTANCE) for receipt in receipts]
+    assert sorted(instances(bench)) == sorted(wanted)
+    with bench.database.read() as tx:
+        assert len(list_ids(tx, Level.SERIES)) == 3
+        seen = [(change.type, change.public_id) for change in list_changes(tx, limit=100).changes]
+    assert len(seen) == len(set(seen)) == 30 + 3 + 2
+    news = [public_id for kind, public_id in seen if kind is ChangeType.NEW_INSTANCE]
+    assert news == wanted
+    assert bench.database.state is not None
+    assert before is not None
+    assert bench.database.state - before < 30
 
 
 def test_what_the_index_refused_is_indexed_when_it_can_be(

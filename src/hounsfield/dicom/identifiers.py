@@ -5,6 +5,7 @@ receives the same instance.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha1
 from typing import NewType
 
@@ -52,6 +53,7 @@ class Identifiers:
         return _hash(self.patient_id), _hash(study), _hash(series), _hash(f"{series}|{self.sop_instance_uid}")
 
 
+@lru_cache(maxsize=1024)  # The instances of a series have three of four in common.
 def _hash(text: str) -> PublicId:
     """SHA-1 in five groups of eight digits; a lone surrogate cannot come out of a character set."""
     digest = sha1(text.encode(), usedforsecurity=False).hexdigest()

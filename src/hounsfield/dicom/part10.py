@@ -43,7 +43,6 @@ class Head:
     `pixel_data_vr` still says whether there is any. `pixel_data_length` is None if undefined (encapsulated).
     """
 
-    meta: FileMeta
     meta_dataset: Dataset
     transfer_syntax_uid: str
     dataset: Dataset
@@ -53,6 +52,22 @@ class Head:
     pixel_data_vr: str | None
     pixel_data_length: int | None
     is_truncated: bool
+
+    @property
+    def meta(self) -> FileMeta:
+        """What the File Meta Information says."""
+        return FileMeta(
+            *(
+                _meta_text(self.meta_dataset, tag)
+                for tag in (
+                    tags.MEDIA_STORAGE_SOP_CLASS_UID,
+                    tags.MEDIA_STORAGE_SOP_INSTANCE_UID,
+                    tags.TRANSFER_SYNTAX_UID,
+                    tags.IMPLEMENTATION_CLASS_UID,
+                    tags.IMPLEMENTATION_VERSION_NAME,
+                )
+            )
+        )
 
     @property
     def has_pixel_data(self) -> bool:
@@ -135,8 +150,7 @@ def _read(
         meta_dataset, start = _no_meta(), 0
     else:
         meta_dataset, start = _read_meta(data, default_encoding)
-    meta = _file_meta(meta_dataset)
-    named = transfer_syntax_uid or meta.transfer_syntax_uid
+    named = transfer_syntax_uid or _meta_text(meta_dataset, tags.TRANSFER_SYNTAX_UID)
     if uids.transfer_syntax(named).is_deflated and _is_deflated(data, start):
         dataset, found = _scan_deflated(data, start, default_encoding, maximum_inflated, whole=whole)
         pixel_offset = None
@@ -149,7 +163,6 @@ def _read(
         _require_identity(found)
     pixels = found.pixels
     return Head(
-        meta=meta,
         meta_dataset=meta_dataset,
         transfer_syntax_uid=named,
         dataset=dataset,
@@ -166,17 +179,8 @@ def _no_meta() -> Dataset:
     return Dataset(b"", 0, 0, scan.EXPLICIT_LITTLE, elements={})
 
 
-def _file_meta(dataset: Dataset) -> FileMeta:
-    def text(tag: Tag) -> str:
-        return (dataset.text(tag) or "").strip(" \0")
-
-    return FileMeta(
-        text(tags.MEDIA_STORAGE_SOP_CLASS_UID),
-        text(tags.MEDIA_STORAGE_SOP_INSTANCE_UID),
-        text(tags.TRANSFER_SYNTAX_UID),
-        text(tags.IMPLEMENTATION_CLASS_UID),
-        text(tags.IMPLEMENTATION_VERSION_NAME),
-    )
+def _meta_text(dataset: Dataset, tag: Tag) -> str:
+    return (dataset.text(tag) or "").strip(" \0")
 
 
 def _read_meta(data: Buffer, default_encoding: str) -> tuple[Dataset, int]:

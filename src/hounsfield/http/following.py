@@ -7,8 +7,9 @@ or does not come at once, goes back to the event loop, which does not look at th
 """
 
 import os
-import select
 import socket
+import struct
+import sys
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -18,11 +19,11 @@ import httptools
 from hounsfield.http.messages import Request, Response
 from hounsfield.http.routing import Found
 
-_PATIENCE_MS = 20
+_PATIENCE_US = 20_000
 _BODY_SECONDS = 0.5
 _MOST_IN_TURN = 64
 _HEAD_SIZE = 16 << 10
-IS_POSSIBLE = hasattr(select, "poll")
+IS_POSSIBLE = sys.platform != "win32"
 
 
 class Head(NamedTuple):
@@ -77,8 +78,8 @@ class Follower:
     ) -> None:
         self._socket = socket.socket(fileno=os.dup(shared_fd))
         self._answer, self._admit, self._encode = answer, admit, encode
-        self._readable = select.poll()
-        self._readable.register(self._socket, select.POLLIN)
+        # Only heeded while the socket blocks, which it does while it is followed: each wait is a single call then.
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, _PATIENCE_US))
         self._head = bytearray(_HEAD_SIZE)
 
     def close(self) -> None:
@@ -87,6 +88,7 @@ class Follower:
 
     def follow(self, upload: Upload, may_go_on: Callable[[], bool]) -> Handed:
         """Answer an upload that is complete, and those that follow it at once. For a worker thread."""
+        self._socket.setblocking(True)  # Also for the event loop, which leaves it alone meanwhile.
         try:
             for _ in range(_MOST_IN_TURN):
                 response = self._answer(upload.request, upload.found)
@@ -103,22 +105,24 @@ class Follower:
             return Handed(response=self._answer(upload.request, upload.found), keeps=upload.keeps)
         except OSError:  # The client is gone, in one way or another.
             return Handed(is_gone=True)
+        finally:
+            self._socket.setblocking(False)
 
     def _send(self, data: bytes) -> bytes:
         """Send without waiting; what is left."""
         try:
-            return data[self._socket.send(data) :]
+            return data[self._socket.send(data, socket.MSG_DONTWAIT) :]
         except BlockingIOError:
             return data
 
     def _next(self, buffer: bytearray) -> Upload | Handed:
         size, end = 0, -1
         while end < 0:
-            if size == _HEAD_SIZE or not self._readable.poll(_PATIENCE_MS):
+            if size == _HEAD_SIZE:
                 return Handed(seen=bytes(self._head[:size]))
             try:
                 count = self._socket.recv_into(memoryview(self._head)[size:])
-            except BlockingIOError:  # What could be read was not to be: the checksum was wrong, say.
+            except BlockingIOError:  # It does not come at once.
                 return Handed(seen=bytes(self._head[:size]))
             if not count:
                 return Handed(is_gone=True)
@@ -141,12 +145,11 @@ class Follower:
         body[:received] = start
         deadline = time.monotonic() + _BODY_SECONDS
         while received < upload.length:
+            if time.monotonic() > deadline:
+                return Handed(arriving=upload._replace(received=received))
             try:
-                count = self._socket.recv_into(body[received:])
-            except BlockingIOError:
-                left_ms = (deadline - time.monotonic()) * 1000
-                if left_ms <= 0 or not self._readable.poll(left_ms):
-                    return Handed(arriving=upload._replace(received=received))
+                count = self._socket.recv_into(body[received:], 0, socket.MSG_WAITALL)
+            except BlockingIOError:  # Nothing came for a while.
                 continue
             if not count:
                 return Handed(is_gone=True)

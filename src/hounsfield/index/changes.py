@@ -1,13 +1,15 @@
 """The log of changes, which clients follow by its sequence numbers."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 
 from hounsfield.dicom.identifiers import PublicId
 from hounsfield.dicom.levels import Level
 from hounsfield.index.database import Transaction
 from hounsfield.index.keys import to_public_id
+from hounsfield.index.paging import rows_of_marks
 
 
 class ChangeType(IntEnum):
@@ -61,14 +63,25 @@ def log_change(
     tx: Transaction, change: ChangeType, level: Level, resource: int, key: bytes, date: str
 ) -> None:
     """Append to the log."""
-    tx.send(
-        "INSERT INTO changes (seq, type, level, resource, public_id, date) VALUES (?, ?, ?, ?, ?, ?)",
-        tx.next_change(),
-        int(change),
-        int(level),
-        resource,
-        key,
-        date,
+    log_changes(tx, change, level, [(resource, key, date)])
+
+
+def log_changes(
+    tx: Transaction, change: ChangeType, level: Level, resources: Sequence[tuple[int, bytes, str]]
+) -> None:
+    """Append that the same happened to several resources: row, key and date of each."""
+    values = [
+        value
+        for resource, key, date in resources
+        for value in (tx.next_change(), int(change), int(level), resource, key, date)
+    ]
+    tx.send(_append(len(resources)), *values)
+
+
+@cache
+def _append(count: int) -> str:
+    return (
+        f"INSERT INTO changes (seq, type, level, resource, public_id, date) VALUES {rows_of_marks(count, 6)}"
     )
 
 

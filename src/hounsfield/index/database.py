@@ -4,7 +4,7 @@ Operations are functions over a `Transaction`, grouped by concept in the other m
 is written once for every database, with `?` for parameters.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from hounsfield.dicom.levels import Level
 
 Row = tuple[Any, ...]
+Item = TypeVar("Item")
 T = TypeVar("T")
 
 
@@ -161,6 +162,11 @@ class Database(Protocol):
         """A number that is another one after every commit; None if other servers may commit too."""
         ...
 
+    @property
+    def forgotten(self) -> int:
+        """A number that is another one once this server may have deleted rows, or changed what they are found by."""
+        ...
+
     def read(self) -> AbstractContextManager[Transaction]:
         """A snapshot of what was committed."""
         ...
@@ -184,14 +190,17 @@ class Database(Protocol):
 
     def write_soon(
         self,
-        work: Callable[[Transaction], T],
+        work: Callable[[Transaction, Sequence[Item]], Sequence[T]],
+        item: Item,
         done: Callable[[T], None],
         failed: Callable[[BaseException], None],
     ) -> None:
-        """As `write` that is not durable, but it may return before the commit, which many works then share.
+        """As `write` that is not durable, but it may return before the commit, which many then share.
 
-        Whoever reads or writes afterwards finds it committed. Then `done` is called with its result, or `failed` with
-        the error, on any thread; they return soon and raise nothing. What is known to fail by now is raised.
+        `work` gets the items that came with it one after the other, maybe this one alone, and gives the result of
+        each; if it fails for several, it is tried for each alone. Whoever reads or writes afterwards finds it
+        committed. Then `done` is called with the result of this item, or `failed` with the error, on any thread; they
+        return soon and raise nothing. What is known to fail by now is raised.
         """
         ...
 

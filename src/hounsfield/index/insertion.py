@@ -1,7 +1,9 @@
-"""Adding an instance, with the series, study and patient that it is the first of."""
+"""Adding instances, with the series, study and patient that they are the first of."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -9,13 +11,14 @@ from hounsfield.dicom.identifiers import Identifiers, PublicId
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.main_tags import normalize
 from hounsfield.errors import Conflict
-from hounsfield.index.changes import ChangeType, log_change
+from hounsfield.index.changes import ChangeType, log_change, log_changes
 from hounsfield.index.database import Transaction
 from hounsfield.index.deletion import delete_rows
 from hounsfield.index.headers import NewHeader, reference_row
 from hounsfield.index.keys import to_key
 from hounsfield.index.metadata import put_metadata
 from hounsfield.index.moments import date_of
+from hounsfield.index.paging import rows_of_marks
 from hounsfield.index.patients import is_protected, set_protected
 from hounsfield.index.pending import TABLES
 from hounsfield.index.series_status import is_complete
@@ -96,6 +99,7 @@ class Added:
     deleted_uuids: tuple[str, ...] = ()
 
 
+_MOST_ALIKE = 64  # Rows of one statement: each count of them is a statement that the database remembers.
 _NEW = (ChangeType.NEW_PATIENT, ChangeType.NEW_STUDY, ChangeType.NEW_SERIES, ChangeType.NEW_INSTANCE)
 
 
@@ -166,6 +170,76 @@ def add_instance(tx: Transaction, new: NewInstance, file: NewAttachment, *, over
     return Added(is_new=True, created=tuple(reversed(created)), deleted_uuids=deleted)
 
 
+def add_instances(tx: Transaction, items: Sequence[tuple[NewInstance, NewAttachment]]) -> list[Added]:
+    """Add instances in this order, as `add_instance` does one; those of known series share their statements.
+
+    Raises
+    ------
+    ParentsMissing
+        If the series of one is not there and its parents are not given.
+    """
+    added: list[Added] = []
+    alike: list[_Known] = []
+    for new, file in items:
+        known = _known(tx, new, file)
+        if known is None or len(alike) == _MOST_ALIKE:
+            added += _add_alike(tx, alike)
+            alike = []
+        if known is None:
+            added.append(add_instance(tx, new, file))
+        else:
+            alike.append(known)
+    return added + _add_alike(tx, alike)
+
+
+class _Known(NamedTuple):
+    """An instance of which nothing is to be found out but whether it is new."""
+
+    new: NewInstance
+    file: NewAttachment
+    key: bytes
+    parents: tuple[int, int, int]
+
+
+def _known(tx: Transaction, new: NewInstance, file: NewAttachment) -> _Known | None:
+    found = tx.memo.get(to_key(new.public_ids[Level.SERIES]))
+    if found is None or found[3] is not None or new.metadata:
+        return None
+    return _Known(new, file, to_key(new.public_ids[Level.INSTANCE]), found[:3])
+
+
+def _add_alike(tx: Transaction, alike: Sequence[_Known]) -> list[Added]:
+    """Add instances by one statement for each table."""
+    if len(alike) < 2 or len({each.key for each in alike}) < len(alike):
+        return [add_instance(tx, each.new, each.file) for each in alike]
+    values = [
+        value
+        for new, _, key, (_, _, series) in alike
+        for value in _instance_values(new, key, series, _reference(tx, new, series))
+    ]
+    rows = {bytes(key): row for row, key in tx.rows(_insert_instances(len(alike)), *values)}
+    new_ones = [(each, rows[each.key]) for each in alike if each.key in rows]
+    if new_ones:
+        insert_attachments(tx, Level.INSTANCE, [(row, each.file) for each, row in new_ones])
+        log_changes(
+            tx,
+            ChangeType.NEW_INSTANCE,
+            Level.INSTANCE,
+            [(row, each.key, each.new.reception_date) for each, row in new_ones],
+        )
+        tx.pending.count("instances", len(new_ones))
+    for each, _ in new_ones:
+        moment = (each.new.reception_date, each.new.received_ns)
+        for level in (Level.PATIENT, Level.STUDY, Level.SERIES):
+            tx.pending.received[level, each.parents[level]] = moment
+    return [
+        Added(is_new=True, created=(Level.INSTANCE,))
+        if each.key in rows
+        else Added(is_new=has_file(tx, each.file.uuid))
+        for each in alike
+    ]
+
+
 def has_file(tx: Transaction, uuid: str) -> bool:
     """Whether a resource has a file."""
     return tx.row("SELECT 1 FROM attachments WHERE uuid = ?", uuid) is not None
@@ -175,24 +249,41 @@ def insert_attachment(
     tx: Transaction, level: Level, resource: int, new: NewAttachment, revision: int = 0
 ) -> None:
     """Add the row of an attachment, and count its size."""
-    tx.send(
+    insert_attachments(tx, level, [(resource, new)], revision)
+
+
+def insert_attachments(
+    tx: Transaction, level: Level, files: Sequence[tuple[int, NewAttachment]], revision: int = 0
+) -> None:
+    """Add the rows of attachments, each of a resource, and count their sizes."""
+    values = [
+        value
+        for resource, new in files
+        for value in (
+            int(level),
+            resource,
+            new.type,
+            new.uuid,
+            new.size,
+            new.stored_size,
+            new.compression,
+            new.md5,
+            new.stored_md5,
+            revision,
+            new.stored_crc32,
+        )
+    ]
+    tx.send(_insert_attachments(len(files)), *values)
+    tx.pending.count("size", sum(new.size for _, new in files))
+    tx.pending.count("stored_size", sum(new.stored_size for _, new in files))
+
+
+@cache
+def _insert_attachments(count: int) -> str:
+    return (
         "INSERT INTO attachments (level, resource, type, uuid, size, stored_size, compression, md5,"
-        " stored_md5, revision, stored_crc32)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        int(level),
-        resource,
-        new.type,
-        new.uuid,
-        new.size,
-        new.stored_size,
-        new.compression,
-        new.md5,
-        new.stored_md5,
-        revision,
-        new.stored_crc32,
+        f" stored_md5, revision, stored_crc32) VALUES {rows_of_marks(count, 11)}"
     )
-    tx.pending.count("size", new.size)
-    tx.pending.count("stored_size", new.stored_size)
 
 
 def _find_or_add_parents(
@@ -292,14 +383,26 @@ def _insert_series(tx: Transaction, new: NewInstance, parents: NewParents, key: 
 
 def _insert_instance(tx: Transaction, new: NewInstance, key: bytes, series: int) -> int | None:
     """The new row, or None if the index has the instance."""
-    header = new.header
-    reference = None if header is None else reference_row(tx, series, header.reference)
-    row = tx.row(
+    row = tx.row(_insert_instances(1), *_instance_values(new, key, series, _reference(tx, new, series)))
+    return row[0] if row else None
+
+
+def _reference(tx: Transaction, new: NewInstance, series: int) -> int | None:
+    return None if new.header is None else reference_row(tx, series, new.header.reference)
+
+
+@cache
+def _insert_instances(count: int) -> str:
+    return (
         "INSERT INTO instances (public_id, series, main_tags, main_sequences, main_tags_version, sop_instance_uid,"
         " sop_class_uid, transfer_syntax_uid, index_in_series, pixel_data_offset, pixel_data_vr, reception_date,"
         " origin, remote_aet, called_aet, remote_ip, http_username, header, header_reference)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (public_id) DO NOTHING RETURNING id",
+        f" VALUES {rows_of_marks(count, 19)} ON CONFLICT (public_id) DO NOTHING RETURNING id, public_id"
+    )
+
+
+def _instance_values(new: NewInstance, key: bytes, series: int, reference: int | None) -> tuple[Any, ...]:
+    return (
         key,
         series,
         _json(new.tags),
@@ -317,10 +420,9 @@ def _insert_instance(tx: Transaction, new: NewInstance, key: bytes, series: int)
         new.called_aet,
         new.remote_ip,
         new.http_username,
-        None if header is None else header.data,
+        None if new.header is None else new.header.data,
         reference,
     )
-    return row[0] if row else None
 
 
 def _json(tags: Tags) -> str:

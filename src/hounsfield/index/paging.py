@@ -38,6 +38,16 @@ def marks(page: Sequence[T]) -> str:
     return _MARKS[_wanted(len(page))]
 
 
+def rows_of_marks(count: int, width: int) -> str:
+    """The question marks of several rows of values.
+
+    >>> rows_of_marks(2, 3)
+    '(?, ?, ?), (?, ?, ?)'
+    """
+    row = f"({', '.join('?' * width)})"
+    return ", ".join([row] * count)
+
+
 def _wanted(count: int) -> int:
     return 1 << max(count - 1, 0).bit_length()
 

@@ -4,7 +4,7 @@ import contextlib
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeVar
 
 import psycopg
@@ -22,6 +22,7 @@ from hounsfield.index.postgres_writer import PostgresWriter
 from hounsfield.index.sharing import SharedWrites
 from hounsfield.index.topics import Topics
 
+Item = TypeVar("Item")
 T = TypeVar("T")
 _log = logging.getLogger("hounsfield.postgresql")
 _SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -60,7 +61,14 @@ class PostgresDatabase:
                 raise translated(error) from error
             raise
         self._writes = SharedWrites(self._writer)
+        self._forgotten = 0
         self._pool = Pool(lambda: Session(options), options.connections)
+
+    @property
+    def forgotten(self) -> int:
+        """See `Database.forgotten`: other servers delete too, so nobody should rely on it."""
+        self._forgotten += 1
+        return self._forgotten
 
     @contextlib.contextmanager
     def read(self) -> Iterator[PostgresTransaction]:
@@ -80,12 +88,14 @@ class PostgresDatabase:
 
     def write_soon(
         self,
-        work: Callable[[Transaction], T],
+        work: Callable[[Transaction, Sequence[Item]], Sequence[T]],
+        item: Item,
         done: Callable[[T], None],
         failed: Callable[[BaseException], None],
     ) -> None:
         """See `Database.write_soon`: at once, since other servers look too."""
-        done(self.write(work, durable=False))
+        (result,) = self.write(lambda tx: work(tx, [item]), durable=False)
+        done(result)
 
     def finish(self) -> None:
         """See `Database.finish`: nothing waits."""

@@ -8,7 +8,7 @@ import errno
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from hounsfield.index.migrations import SCHEMA_VERSION, migrate
 from hounsfield.index.sharing import SharedWrites
 from hounsfield.index.topics import Topics
 
+Item = TypeVar("Item")
 T = TypeVar("T")
 _WORDS = {
     "{id}": "INTEGER PRIMARY KEY",
@@ -41,6 +42,16 @@ _DISK_ERRORS = {
     sqlite3.SQLITE_READONLY,
     sqlite3.SQLITE_CANTOPEN,
 }
+
+
+class _Memo(dict[Any, Any]):
+    """See `Transaction.memo`; `cleared` counts how often it was emptied."""
+
+    cleared = 0
+
+    def clear(self) -> None:
+        self.cleared += 1
+        super().clear()
 
 
 class SqliteTransaction:
@@ -124,7 +135,7 @@ class _Writer:
     ) -> None:
         self.connection, self._topics = connection, topics
         self._ask_for_checkpoint = ask_for_checkpoint
-        self._memo: dict[Any, Any] = {}
+        self.memo = _Memo()
         self._is_full_sync = True
         self.commits = 0
 
@@ -137,7 +148,7 @@ class _Writer:
 
     def transaction(self, shared: Pending) -> SqliteTransaction:
         """See `Writer.transaction`."""
-        return SqliteTransaction(self.connection, shared, self._memo)
+        return SqliteTransaction(self.connection, shared, self.memo)
 
     def catch_up(self) -> None:
         """See `Writer.catch_up`: nothing waits."""
@@ -148,14 +159,14 @@ class _Writer:
         self.commits += 1
         for topic in pending.topics:
             self._topics.tell(topic)
-        if len(self._memo) > _REMEMBERED:
-            self._memo.clear()
+        if len(self.memo) > _REMEMBERED:
+            self.memo.clear()
         if self.commits % _CHECKPOINT_COMMITS == 0:
             self._ask_for_checkpoint()
 
     def rollback(self) -> None:
         """See `Writer.rollback`."""
-        self._memo.clear()
+        self.memo.clear()
         with suppress(sqlite3.Error):
             self.connection.execute("ROLLBACK")
 
@@ -165,7 +176,7 @@ class _Writer:
 
     def restore(self) -> bool:
         """See `Writer.restore`."""
-        self._memo.clear()
+        self.memo.clear()
         if not self.connection.in_transaction:
             return False
         self.connection.execute("ROLLBACK TO work")
@@ -226,6 +237,11 @@ class SqliteDatabase:
         self.finish()
         return self._writer.commits
 
+    @property
+    def forgotten(self) -> int:
+        """See `Database.forgotten`."""
+        return self._writer.memo.cleared
+
     @contextmanager
     def read(self) -> Iterator[SqliteTransaction]:
         """See `Database.read`."""
@@ -265,12 +281,13 @@ class SqliteDatabase:
 
     def write_soon(
         self,
-        work: Callable[[Transaction], T],
+        work: Callable[[Transaction, Sequence[Item]], Sequence[T]],
+        item: Item,
         done: Callable[[T], None],
         failed: Callable[[BaseException], None],
     ) -> None:
         """See `Database.write_soon`."""
-        self._delayed.write(work, done, failed)
+        self._delayed.write(work, item, done, failed)
 
     def finish(self) -> None:
         """See `Database.finish`."""

@@ -40,16 +40,17 @@ from hounsfield.index.insertion import (
     NewInstance,
     ParentsMissing,
     add_instance,
+    add_instances,
     are_known,
     has_file,
 )
 from hounsfield.index.patients import next_to_recycle
-from hounsfield.index.replacing import Replacement
 from hounsfield.index.resources import ancestor, find_row
 from hounsfield.ingest.arriving import Arriving
 from hounsfield.ingest.instance import Origin, PublicIds, Reception, describe, origin_metadata
 from hounsfield.ingest.note import Note, write_note
 from hounsfield.ingest.settling import Settling
+from hounsfield.ingest.young import YoungSeries
 from hounsfield.metrics import Metrics
 from hounsfield.settings import Settings
 from hounsfield.store.area import FileKey
@@ -104,17 +105,13 @@ class Incoming:
     original: str | None = None
     """The instance whose copy it is: its patient is not recycled to make room for the copy."""
 
-    replaced: str | None = None
-    """The file of `original`. A copy with the same identifiers is only staged, to take the place of this file later."""
-
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of it, and what it is; with `staged`, it is still to take the place of its original (`replacing`)."""
+    """What became of it, and what it is."""
 
     outcome: Outcome
     identifiers: Identifiers
-    staged: Replacement | None = None
 
 
 NOT_AUTHORIZED = 0x0124  # PS3.7 Annex C.5.17.
@@ -169,6 +166,7 @@ class Intake:
     metrics: Metrics = field(default_factory=Metrics)
     headers: HeaderPacker = field(default_factory=HeaderPacker)
     arriving: Arriving = field(default_factory=Arriving)
+    young: YoungSeries = field(default_factory=YoungSeries)
 
     @property
     def may_index_later(self) -> bool:
@@ -219,10 +217,7 @@ def _receive(intake: Intake, incoming: Incoming) -> Receipt:
     if intake.transcode is not None:
         transcoded = intake.transcode(incoming, head)
         if transcoded is not None:
-            kept = incoming
-            incoming = replace(
-                transcoded, made_from=kept.made_from, original=kept.original, replaced=kept.replaced
-            )
+            incoming = replace(transcoded, made_from=incoming.made_from, original=incoming.original)
             head = _read(intake, incoming)
     identifiers = identify(head.dataset)
     if not all(accepts(incoming, head) for accepts in intake.filters):
@@ -232,19 +227,14 @@ def _receive(intake: Intake, incoming: Incoming) -> Receipt:
     is_later, released = intake.may_index_later, intake.arriving.released
     if is_later and public_id in intake.arriving:
         return _stored_already(intake, incoming, identifiers)
-    with intake.archive.database.peek(may_lag=is_later) as tx:
-        has_series, has_instance = are_known(tx, public_ids[Level.SERIES], public_id)
-        if has_instance and overwrite is Overwrite.NEVER:
-            return _stored_already(intake, incoming, identifiers)
-        header = intake.headers.pack(head, public_ids[Level.SERIES], tx if has_series else None)
+    has_series, has_instance, header = _look_up(intake, head, public_ids, is_later=is_later)
+    if has_instance and overwrite is Overwrite.NEVER:
+        return _stored_already(intake, incoming, identifiers)
     if has_instance and overwrite is Overwrite.IF_CHANGED and _is_same_file(intake, incoming, public_id):
         return _stored_already(intake, incoming, identifiers)
     describe_it = partial(_describe, intake, incoming, head, identifiers, public_ids, header)
     new = describe_it(intake.clock_ns(), with_parents=not has_series or overwrite is not Overwrite.NEVER)
-    is_staged = incoming.replaced is not None and incoming.original == public_id
-    file = _store(intake, incoming, new, is_staged=is_staged)
-    if is_staged and incoming.replaced is not None:
-        return Receipt(Outcome.SUCCESS, identifiers, Replacement(new, file, incoming.replaced))
+    file = _store(intake, incoming, new)
     if is_later:
         is_new = _index_later(intake, new, file, released)
     else:
@@ -256,6 +246,23 @@ def _receive(intake: Intake, incoming: Incoming) -> Receipt:
     if not is_new:
         return _stored_already(intake, incoming, identifiers)
     return Receipt(Outcome.SUCCESS, identifiers)
+
+
+def _look_up(
+    intake: Intake, head: Head, public_ids: PublicIds, *, is_later: bool
+) -> tuple[bool, bool, NewHeader | None]:
+    """Whether the index has the series and the instance, or will have them, and the header for it."""
+    series, public_id = public_ids[Level.SERIES], public_ids[Level.INSTANCE]
+    intake.young.check(intake.archive.database.forgotten)
+    if is_later and intake.young.is_new(series, public_id):
+        return True, False, intake.headers.pack(head, series)
+    with intake.archive.database.peek(may_lag=is_later) as tx:
+        has_series, has_instance = are_known(tx, series, public_id)
+        header = intake.headers.pack(head, series, tx if has_series else None)
+    if is_later and not has_series:
+        intake.young.begin(series)
+        has_series = intake.young.has(series)
+    return has_series, has_instance, header
 
 
 def _stored_already(intake: Intake, incoming: Incoming, identifiers: Identifiers) -> Receipt:
@@ -327,14 +334,13 @@ def _parts(incoming: Incoming) -> list[Buffer]:
     return [incoming.prefix, content, *incoming.rest] if incoming.prefix else [content, *incoming.rest]
 
 
-def _store(intake: Intake, incoming: Incoming, new: NewInstance, *, is_staged: bool) -> NewAttachment:
+def _store(intake: Intake, incoming: Incoming, new: NewInstance) -> NewAttachment:
     """Put the file in the storage area."""
     parts = _parts(incoming)
     size = sum(len(part) for part in parts)
     compression = Compression.ZLIB_WITH_SIZE if intake.options.is_compressed else Compression.NONE
     reception = Reception(incoming.origin, new.reception_date, new.received_ns, incoming.made_from)
-    is_overwriting = intake.options.overwrite is not Overwrite.NEVER
-    note = write_note(Note(size, compression, is_overwriting, reception, is_staged))
+    note = write_note(Note(size, compression, intake.options.overwrite is not Overwrite.NEVER, reception))
     storage, content, stored_size = intake.archive.storage, incoming.content, size
     if compression is Compression.ZLIB_WITH_SIZE:
         key, stored_size, crc32 = _store_compressed(intake, parts, note)
@@ -375,7 +381,7 @@ def _index(intake: Intake, new: NewInstance, file: NewAttachment, original: str 
         if not added.is_new:
             mark_file_deleted(tx, key)
             return added, []
-        return added, make_room(tx, intake.options, [new], original)
+        return added, _make_room(tx, intake.options, new, original)
 
     try:
         added, recycled = intake.archive.database.write(work, durable=False)
@@ -389,7 +395,7 @@ def _index(intake: Intake, new: NewInstance, file: NewAttachment, original: str 
         intake.settling.add(key)
         raise
     intake.arriving.is_possible = True
-    tell(intake, new, key, added)
+    _tell(intake, new, key, added)
     for deleted in recycled:
         for level, public_id in deleted.resources:
             intake.archive.events.publish(ResourceDeleted(level, public_id))
@@ -404,34 +410,41 @@ def _index_later(intake: Intake, new: NewInstance, file: NewAttachment, released
     `released` is how many had left before the index was asked whether it has the instance.
     """
     key, public_id = FileKey(file.uuid), new.public_ids[Level.INSTANCE]
-    if not _claim(intake, public_id, key, released):  # It came twice at the same time.
+    if not _claim(intake, new.public_ids, key, released):  # It came twice at the same time.
         intake.archive.storage.remove([key])
         return False
 
-    def work(tx: Transaction) -> Added:
-        added = add_instance(tx, new, file)
-        if not added.is_new:
-            mark_file_deleted(tx, key)
-        return added
-
     def done(added: Added) -> None:
         came_again = intake.arriving.release(public_id)
-        tell(intake, new, key, added)
+        _tell(intake, new, key, added)
         _tell_again(intake, came_again)
 
     def failed(error: BaseException) -> None:
-        intake.arriving.is_possible = isinstance(error, ParentsMissing)
+        if not isinstance(error, ParentsMissing):
+            intake.arriving.is_possible = False
         intake.settling.index_again(key)
         _tell_again(intake, intake.arriving.release(public_id))
 
-    intake.archive.database.write_soon(work, done, failed)
+    intake.archive.database.write_soon(_add_all, (new, file), done, failed)
+    intake.young.queued(new.public_ids[Level.SERIES])
     return True
 
 
-def _claim(intake: Intake, public_id: str, key: FileKey, released: int) -> bool:
+def _add_all(tx: Transaction, items: Sequence[tuple[NewInstance, NewAttachment]]) -> list[Added]:
+    """Add the rows of a moment; the files of those that are there already are given up."""
+    results = add_instances(tx, items)
+    for (_, file), added in zip(items, results, strict=True):
+        if not added.is_new:
+            mark_file_deleted(tx, FileKey(file.uuid))
+    return results
+
+
+def _claim(intake: Intake, public_ids: PublicIds, key: FileKey, released: int) -> bool:
+    public_id = public_ids[Level.INSTANCE]
     if not intake.arriving.claim(public_id, key):
         return False
-    if intake.arriving.released == released:
+    is_new = intake.young.add(public_ids[Level.SERIES], public_id)
+    if is_new or intake.arriving.released == released:
         return True
     with intake.archive.database.peek(may_lag=True) as tx:
         if not are_known(tx, public_id, public_id)[1]:
@@ -440,7 +453,7 @@ def _claim(intake: Intake, public_id: str, key: FileKey, released: int) -> bool:
     return False
 
 
-def tell(intake: Intake, new: NewInstance, key: FileKey, added: Added) -> None:
+def _tell(intake: Intake, new: NewInstance, key: FileKey, added: Added) -> None:
     """Tell of a row that was committed."""
     if added.is_new:
         intake.settling.add(key)
@@ -455,10 +468,10 @@ def _tell_again(intake: Intake, came_again: Iterable[InstanceReceivedAgain]) -> 
         intake.archive.events.publish(again)
 
 
-def make_room(
-    tx: Transaction, options: IngestOptions, added: Sequence[NewInstance], original: str | None = None
+def _make_room(
+    tx: Transaction, options: IngestOptions, new: NewInstance, original: str | None
 ) -> list[Deleted]:
-    """Delete the patients that received nothing for the longest time until what was added fits.
+    """Delete the patients that received nothing for the longest time until what came in fits.
 
     Raises
     ------
@@ -467,13 +480,13 @@ def make_room(
     """
     recycled: list[Deleted] = []
     while _is_too_much(tx, options):
-        spared = {each.public_ids[Level.PATIENT]: None for each in added}
+        spared = [new.public_ids[Level.PATIENT]]
         if original is not None and find_row(tx, Level.INSTANCE, original) is not None:
-            spared[ancestor(tx, Level.INSTANCE, original, Level.PATIENT)] = None
+            spared.append(ancestor(tx, Level.INSTANCE, original, Level.PATIENT))
         victim = next_to_recycle(tx, *spared) if options.is_recycling else None
         if victim is None:
             raise StorageFull("The archive has reached its maximum size, and nothing may be recycled")
-        recycled.append(delete(tx, Level.PATIENT, victim, added[0].reception_date))
+        recycled.append(delete(tx, Level.PATIENT, victim, new.reception_date))
     return recycled
 
 

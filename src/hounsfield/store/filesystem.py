@@ -10,6 +10,7 @@ import errno
 import logging
 import os
 import shutil
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -37,6 +38,7 @@ _MANY_DELETED = 32  # In one folder, from which on it gets no new files.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _RESERVE_BYTES = 64 << 20
 _RESERVE_PART = 16
+_ROOM_SECONDS = 0.1  # For how long it is trusted that others did not fill the disk.
 _BINARY = getattr(os, "O_BINARY", 0)
 
 
@@ -58,6 +60,7 @@ class FilesystemArea:
     ) -> None:
         self._root, self._sync, self._node = root, sync, node
         self._files = FolderFiles(root)
+        self._room, self._asked_at = 0, 0.0
         own = _own_folder(root, node)
         filling, spool = own / "filling", spool_of(root, node)
         for folder in (filling, spool):
@@ -74,10 +77,10 @@ class FilesystemArea:
 
     def create(self, parts: Sequence[Buffer], note: bytes, crc32: int | None = None) -> FileKey:
         """See `StorageArea.create`."""
-        self._check_reserve()
+        length = sum(map(len, parts))
+        self._check_reserve(length)
         slot = self._take()
         try:
-            length = sum(map(len, parts))
             if crc32 is None:
                 crc32 = notes.crc32_of_parts(parts)
             views = [memoryview(part) for part in (*parts, notes.ending(note, length, crc32)) if len(part)]
@@ -92,7 +95,7 @@ class FilesystemArea:
 
     def adopt(self, spooled: SpoolFile, note: bytes, crc32: int | None = None) -> FileKey:
         """See `StorageArea.adopt`: a rename over a slot, so the name needs a synchronisation of its own."""
-        self._check_reserve()
+        self._check_reserve(spooled.size)
         slot = self._take()
         try:
             if crc32 is None:
@@ -112,11 +115,19 @@ class FilesystemArea:
             raise _full(error) from error
         return slot.key
 
-    def _check_reserve(self) -> None:
-        """Leave the last of the disk to an index on it, which needs room to delete what is to make room."""
+    def _check_reserve(self, size: int) -> None:
+        """Leave the last of the disk to an index on it, which needs room to delete what is to make room.
+
+        While there is much more, the disk is not asked before each file.
+        """
+        self._room -= size
+        if self._room > 0 and time.monotonic() - self._asked_at < _ROOM_SECONDS:
+            return
         disk = shutil.disk_usage(self._root)
-        if disk.free < min(_RESERVE_BYTES, disk.total // _RESERVE_PART):
+        reserve = min(_RESERVE_BYTES, disk.total // _RESERVE_PART)
+        if disk.free < reserve:
             raise StorageFull("The disk of the storage area is full, but for what the index needs to delete")
+        self._room, self._asked_at = (disk.free - reserve) // 2 - size, time.monotonic()
 
     def read(self, key: FileKey, start: int, length: int) -> bytes:
         """See `StorageArea.read`."""

@@ -76,7 +76,7 @@ class SlotPool:
             except IndexError:
                 self._make()
                 continue
-            if len(self._ready) < self._batch // 2:
+            if len(self._ready) < self._batch // 2 and not self._wake.is_set():
                 self._wake.set()
             return slot
 
