@@ -6,16 +6,12 @@ finished, then the threads, then what they work on.
 
 import gc
 import logging
-import select
-import signal
-import socket
 import ssl
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from types import FrameType
 
 from hounsfield import __version__
 from hounsfield.archive import Archive
@@ -75,6 +71,7 @@ from hounsfield.scp.performed import PERFORMED_STEP, performed_service
 from hounsfield.scp.storage import storage_service
 from hounsfield.scp.worklist import WORKLIST_FIND, worklist_service
 from hounsfield.settings import Settings
+from hounsfield.signals import Wish, signals
 from hounsfield.store.filesystem import FilesystemArea, spool_of
 from hounsfield.store.measured import MeasuredArea
 from hounsfield.store.spool import Spool
@@ -104,8 +101,8 @@ def run(configuration: Configuration, flags: Flags) -> int:
         If the server cannot start.
     """
     while True:
-        wish = _Wish()
-        with _signals(wish), serve(configuration, flags) as running:
+        wish = Wish()
+        with signals(wish), serve(configuration, flags) as running:
             running.host.lifecycle.bind(wish.make)
             _announce(configuration, running)
             _settle_memory()
@@ -438,67 +435,3 @@ def _announce(configuration: Configuration, running: Running) -> None:
     with suppress(OSError):  # Nobody may be there to read it.
         sys.stdout.write("\n".join([*lines, ""]))
         sys.stdout.flush()
-
-
-class _Wish:
-    """What a signal asked for.
-
-    It is waited for on a socket that the system's own handler writes to. An `Event` would not do: a signal that comes
-    just before the wait begins would not end it, and a handler must not take the lock that the wait may hold.
-    """
-
-    def __init__(self) -> None:
-        self.is_restart = False
-        self.is_made = False
-        self._reader, self.writer = socket.socketpair()
-        self._reader.setblocking(False)
-        self.writer.setblocking(False)
-
-    def make(self, *, restart: bool) -> None:
-        """Ask for the end of this run."""
-        self.is_restart = restart
-        self.is_made = True
-        with suppress(BlockingIOError):  # Full: it is readable already.
-            self.writer.send(b"!")
-
-    def wait(self) -> None:
-        """Wait until something is asked for."""
-        while not self.is_made:
-            select.select([self._reader], [], [])
-            with suppress(BlockingIOError):
-                self._reader.recv(4096)
-
-    def close(self) -> None:
-        """Release the sockets."""
-        self._reader.close()
-        self.writer.close()
-
-
-@contextmanager
-def _signals(wish: _Wish) -> Iterator[None]:
-    """A clean stop on SIGINT and SIGTERM, at once if asked twice; on SIGHUP a new start."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        del frame
-        if wish.is_made:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        wish.make(restart=False)
-
-    def restart(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        if not wish.is_made:
-            wish.make(restart=True)
-
-    handlers = {signal.SIGINT: stop, signal.SIGTERM: stop}
-    if sys.platform != "win32":
-        handlers[signal.SIGHUP] = restart
-    previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    woken = signal.set_wakeup_fd(wish.writer.fileno(), warn_on_full_buffer=False)
-    try:
-        yield
-    finally:
-        signal.set_wakeup_fd(woken)
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-        wish.close()

@@ -348,8 +348,11 @@ def test_what_they_get_is_as_it_is_stored(site: Site, client: str, tmp_path: Pat
 def test_termscu_ends_nothing(site: Site) -> None:
     """It asks a server to shut down, by a SOP class that only DCMTK knows."""
     command = ["/usr/bin/termscu", "127.0.0.1", str(site.empty.dicom_port)]
-    subprocess.run(command, capture_output=True, timeout=_PATIENCE_SECONDS, check=False)
+    asked = subprocess.run(command, capture_output=True, timeout=_PATIENCE_SECONDS, check=False)
+    assert asked.returncode == 1
+    assert b"No Acceptable Presentation Contexts" in asked.stderr
     dcmtk("echoscu", "127.0.0.1", site.empty.dicom_port)
+    assert site.empty.process.poll() is None
 
 
 def test_all_images_are_in_the_table(images: dict[str, Image]) -> None:

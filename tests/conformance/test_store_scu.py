@@ -304,3 +304,67 @@ def test_a_job_goes_on_where_it_was_when_the_server_was_killed(tmp_path: Path, r
     uids = [str(each.SOPInstanceUID) for each in peer.received]
     assert {f"1.1.1.{n}" for n in range(40)} == set(uids)
     assert len(uids) < 70, "it began anew"
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server with many instances, which sends on several associations."""
+    with running(tmp_path_factory.mktemp("wide")) as started:
+        series = {**STUDY, "SeriesInstanceUID": "1.1.1"}
+        upload(started, *(make_file(**series, SOPInstanceUID=f"1.1.1.{n}") for n in range(1, 61)))
+        yield started
+
+
+def test_instances_are_spread_over_several_associations(wide: RunningServer, receiver: Open) -> None:
+    peer = receiver()
+    define(wide, "peer", peer.port, StoreAssociations=3)
+    assert wide.json("/modalities/peer/configuration")["StoreAssociations"] == 3
+    content = wide.json("/modalities/peer/store", wide.json("/studies"))
+    assert (content["InstancesCount"], content["FailedInstancesCount"]) == (60, 0)
+    assert peer.associations == 3
+    assert sorted(each.SOPInstanceUID for each in peer.received) == sorted(f"1.1.1.{n}" for n in range(1, 61))
+
+
+def test_failures_on_several_associations_are_counted_once(wide: RunningServer, receiver: Open) -> None:
+    peer = receiver()
+    define(wide, "peer", peer.port, StoreAssociations=4)
+    peer.statuses = [0xA900, 0xC000, 0xB000]
+    content = wide.json(
+        "/modalities/peer/store", {"Resources": wide.json("/studies"), "Permissive": True, "Priority": 1}
+    )
+    assert (content["InstancesCount"], content["FailedInstancesCount"]) == (60, 2)
+    assert len(peer.received) == 60
+    peer.statuses = [0xA700]
+    assert failure(wide, "/modalities/peer/store", wide.json("/studies")) == (500, 9)
+
+
+def test_who_serves_one_association_after_the_other_is_sent_everything_once(
+    wide: RunningServer, tmp_path: Path
+) -> None:
+    port = free_port()
+    command = ["/usr/bin/storescp", "-od", str(tmp_path), str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        define(wide, "storescp", port, "ANY", StoreAssociations=4)
+        _wait_for_echo(wide, "storescp")
+        for _ in range(2):
+            content = wide.json("/modalities/storescp/store", wide.json("/studies"))
+            assert (content["InstancesCount"], content["FailedInstancesCount"]) == (60, 0)
+            assert len(list(tmp_path.iterdir())) == 60
+            for file in tmp_path.iterdir():
+                file.unlink()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _wait_for_echo(server: RunningServer, name: str) -> None:
+    deadline = time.monotonic() + 20
+    while server.request("POST", f"/modalities/{name}/echo", b"{}")[0] != 200:
+        assert time.monotonic() < deadline
+
+
+def test_how_many_associations_there_may_be_is_checked(wide: RunningServer) -> None:
+    for wanted in (0, 17, -1, "many"):
+        body = {"AET": "X", "Host": "127.0.0.1", "Port": 104, "StoreAssociations": wanted}
+        assert wide.request("PUT", "/modalities/x", json.dumps(body).encode())[0] == 400

@@ -81,7 +81,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 "HttpPort": ports[0],
                 "DicomPort": ports[1],
                 "DicomAet": "NEAR",
-                "DicomModalities": {"far": ["FAR", "127.0.0.1", dicom.port]},
+                "DicomModalities": {
+                    "far": ["FAR", "127.0.0.1", dicom.port],
+                    "wide": {"AET": "FAR", "Host": "127.0.0.1", "Port": dicom.port, "StoreAssociations": 3},
+                },
                 "OrthancPeers": {"far": {"Url": f"http://127.0.0.1:{web.port}/", "Timeout": 3}},
             },
         )
@@ -137,6 +140,12 @@ _WANTED = [{"PatientID": "P0"}]
 def store(world: World) -> bool:
     body: dict[str, object] = {"Resources": resources(world.near)}
     return ended(world.near, job(world.near, "/modalities/far/store", body))
+
+
+def store_wide(world: World) -> bool:
+    """On three associations."""
+    body: dict[str, object] = {"Resources": resources(world.near)}
+    return ended(world.near, job(world.near, "/modalities/wide/store", body))
 
 
 def get(world: World) -> bool:
@@ -246,6 +255,7 @@ class Way:
 
 _WAYS = {
     "C-STORE": Way(store, "dicom", True),
+    "C-STORE on several associations": Way(store_wide, "dicom", True),
     "C-GET": Way(get, "dicom", False),
     "C-MOVE, the request": Way(move, "dicom", False),
     "C-MOVE, the instances": Way(move, "back", False),

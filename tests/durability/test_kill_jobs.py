@@ -70,3 +70,43 @@ def test_a_killed_anonymization_goes_on(tmp_path: Path, after: int, keeps_source
     assert len(server.json(f"/studies/{new}")["Series"]) == 3
     assert server.json(f"/studies/{new}/metadata?expand")["AnonymizedFrom"] == study
     server.stop()
+
+
+def _names(server: RunningServer, study: str) -> Counter[str]:
+    names: Counter[str] = Counter()
+    for public_id in server.json(f"/studies/{study}/instances?expand=false"):
+        status, data = server.request("GET", f"/instances/{public_id}/file")
+        assert status == 200
+        names[str(pydicom.dcmread(BytesIO(data)).PatientName)] += 1
+    return names
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("progress", [1, 45, 90])
+@pytest.mark.parametrize("is_saved", [True, False])
+def test_a_study_killed_while_it_is_changed_in_place_is_old_or_new(
+    tmp_path: Path, progress: int, is_saved: bool
+) -> None:
+    options = {"OverwriteInstances": "Always", "SaveJobs": is_saved}
+    server = start(tmp_path, options)
+    study = _fill(server)
+    (old,) = _names(server, study)
+    body = {
+        "Asynchronous": True,
+        "Replace": {"PatientName": "New"},
+        "Keep": ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"],
+        "Force": True,
+    }
+    job = server.json(f"/studies/{study}/modify", body)["ID"]
+    while server.json(f"/jobs/{job}")["Progress"] < progress:
+        pass
+    server.kill()
+    server = start(tmp_path, options)
+    if is_saved:
+        told = _wait(server, job)
+        assert told["State"] == "Success", told
+    names = _names(server, study)
+    assert names == {"New": _INSTANCES} or (not is_saved and names == {old: _INSTANCES}), names
+    patient = server.json(f"/studies/{study}")["PatientMainDicomTags"]["PatientName"]
+    assert {patient} == names.keys()
+    server.stop()

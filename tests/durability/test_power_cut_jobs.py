@@ -18,8 +18,11 @@ _COUNT = 10
 recorder = cuts.recorder
 
 
-def _check(disk: Disk, scratch: Path, random: Random | None, *, is_done: bool) -> None:
-    """Every instance is there, whole, as the original or as what was made of it; after the answer, as the latter."""
+def _check(disk: Disk, scratch: Path, random: Random | None, *, is_done: bool, is_at_once: bool) -> None:
+    """Every instance is there, whole, as the original or as what was made of it; after the answer, as the latter.
+
+    With `is_at_once` all are the one or the other.
+    """
     shutil.rmtree(scratch, ignore_errors=True)
     disk.surviving(scratch, random)
     old, new = set(), set()
@@ -38,13 +41,16 @@ def _check(disk: Disk, scratch: Path, random: Random | None, *, is_done: bool) -
     assert old | new == wanted, f"lost: {wanted - old - new}"
     assert not is_done or new == wanted
     assert not is_done or not old
+    assert not is_at_once or not (old and new)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("word", ["modify", "split"])
+@pytest.mark.parametrize("word", ["modify", "split", "in place"])
 def test_no_instance_is_lost_while_a_study_is_changed(tmp_path: Path, recorder: Path, word: str) -> None:
-    with cuts.recorded(tmp_path, recorder, {"StableAge": 1}) as server:
+    is_at_once = word == "in place"
+    options: dict[str, object] = {"StableAge": 1, "OverwriteInstances": "Always" if is_at_once else "Never"}
+    with cuts.recorded(tmp_path, recorder, options) as server:
         for number in range(_COUNT):
             status, answer = server.request("POST", "/instances", instances.file(number, 5_000))
             assert status == 200
@@ -52,6 +58,10 @@ def test_no_instance_is_lost_while_a_study_is_changed(tmp_path: Path, recorder: 
         body: dict[str, object] = {"Replace": {"PatientName": "New^Name"}, "KeepSource": False}
         if word == "split":
             body["Series"] = server.json(f"/studies/{study}")["Series"]
+        if is_at_once:
+            kept = ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]
+            body |= {"Keep": kept, "Force": True, "KeepSource": True}
+            word = "modify"
         status, answer = server.request("POST", f"/studies/{study}/{word}", json.dumps(body).encode())
         assert status == 200, answer
     memory = Path("/dev/shm")
@@ -65,8 +75,8 @@ def test_no_instance_is_lost_while_a_study_is_changed(tmp_path: Path, recorder: 
             is_done = is_done or is_answer
             stored += entry.op is Op.SEND and b'"Status":"Success"' in entry.data
             if stored >= _COUNT and (entry.op is Op.SYNC or is_answer):
-                _check(disk, scratch, None, is_done=is_done)
-                _check(disk, scratch, random, is_done=is_done)
+                _check(disk, scratch, None, is_done=is_done, is_at_once=is_at_once)
+                _check(disk, scratch, random, is_done=is_done, is_at_once=is_at_once)
                 moments += 1
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -11,6 +11,7 @@ from hounsfield.config.options import OPTIONS
 from hounsfield.config.table.database import POSTGRES_MEMBERS
 from hounsfield.config.table.network import FORWARDING_MEMBERS
 from hounsfield.ingest.receive import Outcome
+from hounsfield.remote.modality import STORE_ASSOCIATIONS
 
 _ROOT = Path(__file__).parents[2]
 # Of these, the first is made from the options themselves; the others name members of answers and classes too.
@@ -47,6 +48,7 @@ def test_options_that_the_pages_name_exist() -> None:
         *(outcome.value for outcome in Outcome),
         *members,
         *functions,
+        STORE_ASSOCIATIONS,
         "FailedInstancesCount",
         "HeldFor",
         "NextAttempt",

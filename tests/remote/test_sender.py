@@ -24,7 +24,8 @@ from hounsfield.net.transport import Transport
 from hounsfield.remote.dialing import ScuOptions
 from hounsfield.remote.kept import KeptAssociations
 from hounsfield.remote.modality import Modality
-from hounsfield.remote.sender import Sender, Shipped, Shipping
+from hounsfield.remote.sender import Sender, Shipping
+from hounsfield.remote.shipped import Shipped
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 _FILE = bytes(128) + b"DICM" + bytes(1000)

@@ -11,7 +11,9 @@ from hounsfield import cli
 from hounsfield.dicom.levels import Level
 from hounsfield.index.resources import Part, list_ids, load
 from hounsfield.index.statistics import totals
-from hounsfield.ingest.receive import IngestOptions
+from hounsfield.ingest.receive import Incoming, IngestOptions, Overwrite, receive
+from hounsfield.retrieve.files import find_dicom
+from hounsfield.store.area import FileKey
 from hounsfield.store.files import FolderFiles
 from hounsfield.store.filesystem import FilesystemArea
 from hounsfield.upkeep.findings import Finding
@@ -79,6 +81,26 @@ def test_a_note_tells_who_sent_an_instance(tmp_path: Path) -> None:
     with again.database.read() as tx:
         (found,) = load(tx, Level.INSTANCE, list_ids(tx, Level.INSTANCE))
     assert "SCANNER" in found.metadata.values()
+    again.close()
+
+
+def test_what_was_to_take_the_place_of_others_does_so_only_where_they_are_gone(tmp_path: Path) -> None:
+    bench = open_bench(tmp_path).with_options(IngestOptions(overwrite=Overwrite.ALWAYS))
+    public_ids = [bench.receive(make_file(sop=str(sop)), DICOM).identifiers.public_ids() for sop in range(40)]
+    originals = [find_dicom(bench.archive, each[Level.INSTANCE]).uuid for each in public_ids]
+    bench.settle()
+    for sop, (ids, original) in enumerate(zip(public_ids, originals, strict=True)):
+        incoming = Incoming(DICOM, make_file(sop=str(sop)), original=ids[Level.INSTANCE], replaced=original)
+        assert receive(bench.intake, incoming).staged is not None
+    bench.crash()
+    for path in tmp_path.glob("hounsfield.db*"):
+        path.unlink()
+    FolderFiles(tmp_path).path(FileKey(originals[7])).unlink()
+    again = open_bench(tmp_path)
+    last = list(rebuild(again.intake, FolderFiles(tmp_path)))[-1]
+    assert last == Rebuilt(files=79, known=0, indexed=40, doubled=39, left=0)
+    found = [find_dicom(again.archive, each[Level.INSTANCE]).uuid for each in public_ids]
+    assert [number for number in range(40) if found[number] != originals[number]] == [7]
     again.close()
 
 

@@ -25,7 +25,8 @@ from hounsfield.commands.arguments import (
 from hounsfield.errors import ArchiveError, BadRequest, Corrupt, PeerFailure
 from hounsfield.http.errors import NoSopClassOrInstance
 from hounsfield.index.sending import StoredInstance
-from hounsfield.remote.sender import Sender, Shipping, describe
+from hounsfield.remote.parcel import describe
+from hounsfield.remote.sender import Sender, Shipping
 from hounsfield.store.spool import Buffer
 
 

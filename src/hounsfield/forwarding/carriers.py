@@ -17,7 +17,8 @@ from hounsfield.remote.modality import Modality
 from hounsfield.remote.network import Network
 from hounsfield.remote.peer import Peer
 from hounsfield.remote.posting import post_instance
-from hounsfield.remote.sender import Sender, is_success
+from hounsfield.remote.sender import Sender
+from hounsfield.remote.shipped import is_success
 from hounsfield.remote.web_client import WebClient, WebFailure
 from hounsfield.retrieve.files import map_attachment
 

@@ -8,6 +8,7 @@ from hounsfield.dicom.levels import Level
 from hounsfield.errors import NotFound
 from hounsfield.index.database import Transaction
 from hounsfield.index.keys import to_key, to_public_id
+from hounsfield.index.paging import marks, padded, pages
 from hounsfield.index.pending import TABLES
 
 _PARENT_COLUMN = ("", "patient", "study", "series")
@@ -65,6 +66,13 @@ def delete_rows(tx: Transaction, level: Level, key: bytes, date: str) -> Deleted
     return deleted
 
 
+def delete_instances(tx: Transaction, rows: Sequence[int]) -> None:
+    """Delete instances by their rows. Whoever leaves a series empty must fill it in the same transaction."""
+    tx.forget()
+    for page in pages(rows):
+        _delete_instances(tx, f"id IN ({marks(page)})", padded(page), Deleted())
+
+
 def list_deleted_files(tx: Transaction, limit: int) -> list[str]:
     """Some files whose rows are gone."""
     return [row[0] for row in tx.rows("SELECT uuid FROM deleted_files LIMIT ?", limit)]
@@ -113,7 +121,7 @@ def _delete_tree(tx: Transaction, level: Level, resource: int, deleted: Deleted)
         return
     deleted.resources.append((level, to_public_id(row[0])))
     if level == Level.SERIES:
-        _delete_instances(tx, "series = ?", resource, deleted)
+        _delete_instances(tx, "series = ?", [resource], deleted)
     elif level < Level.SERIES:
         child = Level(level + 1)
         for (found,) in tx.rows(
@@ -122,39 +130,39 @@ def _delete_tree(tx: Transaction, level: Level, resource: int, deleted: Deleted)
             _delete_tree(tx, child, found, deleted)
     if level == Level.INSTANCE:
         deleted.resources.pop()
-        _delete_instances(tx, "id = ?", resource, deleted)
+        _delete_instances(tx, "id = ?", [resource], deleted)
         return
-    _delete_satellites(tx, level, "= ?", resource, deleted)
+    _delete_satellites(tx, level, "= ?", [resource], deleted)
     if level == Level.SERIES:
         tx.send("DELETE FROM header_references WHERE series = ?", resource)
     tx.send(f"DELETE FROM {TABLES[level]} WHERE id = ?", resource)
     tx.pending.count(TABLES[level], -1)
 
 
-def _delete_instances(tx: Transaction, condition: str, parameter: int, deleted: Deleted) -> None:
+def _delete_instances(tx: Transaction, condition: str, parameters: Sequence[int], deleted: Deleted) -> None:
     """Delete the instances that satisfy a condition, by a few statements whatever their number."""
-    rows = tx.rows(f"SELECT public_id FROM instances WHERE {condition}", parameter)
+    rows = tx.rows(f"SELECT public_id FROM instances WHERE {condition}", *parameters)
     deleted.resources += [(Level.INSTANCE, to_public_id(row[0])) for row in rows]
     _delete_satellites(
-        tx, Level.INSTANCE, f"IN (SELECT id FROM instances WHERE {condition})", parameter, deleted
+        tx, Level.INSTANCE, f"IN (SELECT id FROM instances WHERE {condition})", parameters, deleted
     )
-    tx.send(f"DELETE FROM instances WHERE {condition}", parameter)
+    tx.send(f"DELETE FROM instances WHERE {condition}", *parameters)
     tx.pending.count("instances", -len(rows))
 
 
 def _delete_satellites(
-    tx: Transaction, level: Level, selection: str, parameter: int, deleted: Deleted
+    tx: Transaction, level: Level, selection: str, parameters: Sequence[int], deleted: Deleted
 ) -> None:
     """Delete the attachments, metadata, labels and changes of some resources of a level."""
     where = f"level = {int(level)} AND resource {selection}"
-    files = tx.rows(f"SELECT uuid, size, stored_size FROM attachments WHERE {where}", parameter)
+    files = tx.rows(f"SELECT uuid, size, stored_size FROM attachments WHERE {where}", *parameters)
     if files:
         tx.send(
             f"INSERT INTO deleted_files (uuid) SELECT uuid FROM attachments WHERE {where} ON CONFLICT DO NOTHING",
-            parameter,
+            *parameters,
         )
         deleted.uuids += [row[0] for row in files]
         tx.pending.count("size", -sum(row[1] for row in files))
         tx.pending.count("stored_size", -sum(row[2] for row in files))
     for table in ("attachments", "metadata", "labels", "changes"):
-        tx.send(f"DELETE FROM {table} WHERE {where}", parameter)
+        tx.send(f"DELETE FROM {table} WHERE {where}", *parameters)

@@ -2,7 +2,9 @@
 
 import hashlib
 import logging
+import socket
 import threading
+from contextlib import suppress
 
 import psycopg
 
@@ -43,8 +45,19 @@ class Listener:
     def close(self) -> None:
         """End."""
         self._is_closed.set()
+        self._wake()
         self._thread.join()
         self._session.close()
+
+    def _wake(self) -> None:
+        """End the wait for notices."""
+        with (
+            suppress(OSError, psycopg.Error),  # It is not connected, and does not wait.
+            socket.fromfd(
+                self._session.connection.fileno(), socket.AF_INET, socket.SOCK_STREAM
+            ) as connection,
+        ):
+            connection.shutdown(socket.SHUT_RDWR)
 
     def _listening(self) -> Session:
         session = Session(self._options)
@@ -68,6 +81,8 @@ class Listener:
                     self._topics.tell("")
                 self._hear()
             except (psycopg.Error, ArchiveError) as error:
+                if self._is_closed.is_set():
+                    return
                 _log.warning("Other servers are not heard: %s", type(error).__name__)
                 self._session.close()
                 self._is_closed.wait(_RETRY_SECONDS)

@@ -13,12 +13,16 @@ ATTACHMENT_NOTE = b"attachment"
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """How an instance came in; `size` is that of its file before compression."""
+    """How an instance came in; `size` is that of its file before compression.
+
+    One that is `staged` is to take the place of another together with others. Before its row is there, it is nothing.
+    """
 
     size: int
     compression: int
     overwrite: bool
     reception: Reception
+    is_staged: bool = False
 
 
 def write_note(note: Note) -> bytes:
@@ -37,6 +41,7 @@ def write_note(note: Note) -> bytes:
             "remote_ip": origin.remote_ip,
             "http_username": origin.http_username,
             **({"made_from": made_from} if made_from else {}),
+            **({"staged": True} if note.is_staged else {}),
         }
     )
 
@@ -62,6 +67,12 @@ def read_note(data: bytes) -> Note:
         if made_from is not None:
             made_from = int(made_from[0]), str(made_from[1])
         reception = Reception(origin, str(found["at"]), int(found["ns"]), made_from)
-        return Note(int(found["size"]), int(found["compression"]), bool(found["overwrite"]), reception)
+        return Note(
+            int(found["size"]),
+            int(found["compression"]),
+            bool(found["overwrite"]),
+            reception,
+            bool(found.get("staged", False)),
+        )
     except (ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
         raise Corrupt("The note of a file is not ours") from error

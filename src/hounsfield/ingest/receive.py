@@ -45,6 +45,7 @@ from hounsfield.index.insertion import (
     has_file,
 )
 from hounsfield.index.patients import next_to_recycle
+from hounsfield.index.replacing import Replacement
 from hounsfield.index.resources import ancestor, find_row
 from hounsfield.ingest.arriving import Arriving
 from hounsfield.ingest.instance import Origin, PublicIds, Reception, describe, origin_metadata
@@ -105,13 +106,17 @@ class Incoming:
     original: str | None = None
     """The instance whose copy it is: its patient is not recycled to make room for the copy."""
 
+    replaced: str | None = None
+    """The file of `original`. A copy with the same identifiers is only staged, to take the place of this file later."""
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of it, and what it is."""
+    """What became of it, and what it is; with `staged`, it is still to take the place of its original (`replacing`)."""
 
     outcome: Outcome
     identifiers: Identifiers
+    staged: Replacement | None = None
 
 
 NOT_AUTHORIZED = 0x0124  # PS3.7 Annex C.5.17.
@@ -217,7 +222,10 @@ def _receive(intake: Intake, incoming: Incoming) -> Receipt:
     if intake.transcode is not None:
         transcoded = intake.transcode(incoming, head)
         if transcoded is not None:
-            incoming = replace(transcoded, made_from=incoming.made_from, original=incoming.original)
+            kept = incoming
+            incoming = replace(
+                transcoded, made_from=kept.made_from, original=kept.original, replaced=kept.replaced
+            )
             head = _read(intake, incoming)
     identifiers = identify(head.dataset)
     if not all(accepts(incoming, head) for accepts in intake.filters):
@@ -234,7 +242,10 @@ def _receive(intake: Intake, incoming: Incoming) -> Receipt:
         return _stored_already(intake, incoming, identifiers)
     describe_it = partial(_describe, intake, incoming, head, identifiers, public_ids, header)
     new = describe_it(intake.clock_ns(), with_parents=not has_series or overwrite is not Overwrite.NEVER)
-    file = _store(intake, incoming, new)
+    is_staged = incoming.replaced is not None and incoming.original == public_id
+    file = _store(intake, incoming, new, is_staged=is_staged)
+    if is_staged and incoming.replaced is not None:
+        return Receipt(Outcome.SUCCESS, identifiers, Replacement(new, file, incoming.replaced))
     if is_later:
         is_new = _index_later(intake, new, file, released)
     else:
@@ -334,13 +345,14 @@ def _parts(incoming: Incoming) -> list[Buffer]:
     return [incoming.prefix, content, *incoming.rest] if incoming.prefix else [content, *incoming.rest]
 
 
-def _store(intake: Intake, incoming: Incoming, new: NewInstance) -> NewAttachment:
+def _store(intake: Intake, incoming: Incoming, new: NewInstance, *, is_staged: bool) -> NewAttachment:
     """Put the file in the storage area."""
     parts = _parts(incoming)
     size = sum(len(part) for part in parts)
     compression = Compression.ZLIB_WITH_SIZE if intake.options.is_compressed else Compression.NONE
     reception = Reception(incoming.origin, new.reception_date, new.received_ns, incoming.made_from)
-    note = write_note(Note(size, compression, intake.options.overwrite is not Overwrite.NEVER, reception))
+    is_overwriting = intake.options.overwrite is not Overwrite.NEVER
+    note = write_note(Note(size, compression, is_overwriting, reception, is_staged))
     storage, content, stored_size = intake.archive.storage, incoming.content, size
     if compression is Compression.ZLIB_WITH_SIZE:
         key, stored_size, crc32 = _store_compressed(intake, parts, note)
@@ -381,7 +393,7 @@ def _index(intake: Intake, new: NewInstance, file: NewAttachment, original: str 
         if not added.is_new:
             mark_file_deleted(tx, key)
             return added, []
-        return added, _make_room(tx, intake.options, new, original)
+        return added, make_room(tx, intake.options, [new], original)
 
     try:
         added, recycled = intake.archive.database.write(work, durable=False)
@@ -395,7 +407,7 @@ def _index(intake: Intake, new: NewInstance, file: NewAttachment, original: str 
         intake.settling.add(key)
         raise
     intake.arriving.is_possible = True
-    _tell(intake, new, key, added)
+    tell(intake, new, key, added)
     for deleted in recycled:
         for level, public_id in deleted.resources:
             intake.archive.events.publish(ResourceDeleted(level, public_id))
@@ -416,7 +428,7 @@ def _index_later(intake: Intake, new: NewInstance, file: NewAttachment, released
 
     def done(added: Added) -> None:
         came_again = intake.arriving.release(public_id)
-        _tell(intake, new, key, added)
+        tell(intake, new, key, added)
         _tell_again(intake, came_again)
 
     def failed(error: BaseException) -> None:
@@ -453,7 +465,7 @@ def _claim(intake: Intake, public_ids: PublicIds, key: FileKey, released: int) -
     return False
 
 
-def _tell(intake: Intake, new: NewInstance, key: FileKey, added: Added) -> None:
+def tell(intake: Intake, new: NewInstance, key: FileKey, added: Added) -> None:
     """Tell of a row that was committed."""
     if added.is_new:
         intake.settling.add(key)
@@ -468,10 +480,10 @@ def _tell_again(intake: Intake, came_again: Iterable[InstanceReceivedAgain]) -> 
         intake.archive.events.publish(again)
 
 
-def _make_room(
-    tx: Transaction, options: IngestOptions, new: NewInstance, original: str | None
+def make_room(
+    tx: Transaction, options: IngestOptions, added: Sequence[NewInstance], original: str | None = None
 ) -> list[Deleted]:
-    """Delete the patients that received nothing for the longest time until what came in fits.
+    """Delete the patients that received nothing for the longest time until what was added fits.
 
     Raises
     ------
@@ -480,13 +492,13 @@ def _make_room(
     """
     recycled: list[Deleted] = []
     while _is_too_much(tx, options):
-        spared = [new.public_ids[Level.PATIENT]]
+        spared = {each.public_ids[Level.PATIENT]: None for each in added}
         if original is not None and find_row(tx, Level.INSTANCE, original) is not None:
-            spared.append(ancestor(tx, Level.INSTANCE, original, Level.PATIENT))
+            spared[ancestor(tx, Level.INSTANCE, original, Level.PATIENT)] = None
         victim = next_to_recycle(tx, *spared) if options.is_recycling else None
         if victim is None:
             raise StorageFull("The archive has reached its maximum size, and nothing may be recycled")
-        recycled.append(delete(tx, Level.PATIENT, victim, new.reception_date))
+        recycled.append(delete(tx, Level.PATIENT, victim, added[0].reception_date))
     return recycled
 
 

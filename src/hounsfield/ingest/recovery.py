@@ -59,7 +59,11 @@ def recover(intake: Intake) -> Recovered:
                 swept.append(each.key)
             elif found is not None and found.note is not None:
                 with contextlib.suppress(Corrupt):  # Then it was not received by us: it is left where it is.
-                    lost.append((found, read_note(found.note)))
+                    note = read_note(found.note)
+                    if not note.is_staged:
+                        lost.append((found, note))
+                    elif is_complete:
+                        swept.append(each.key)
     rows = sum(_restore(intake, recent, note, swept) for recent, note in sorted(lost, key=_received))
     if rows or swept:
         archive.database.sync()
@@ -90,7 +94,9 @@ def adopt(intake: Intake, left: Iterable[Recent]) -> int:
                     intake.settling.add(each.key)
             elif each.key not in deleted and (whole := archive.storage.find(each.key)) and whole.note:
                 with contextlib.suppress(Corrupt):
-                    lost.append((whole, read_note(whole.note)))
+                    note = read_note(whole.note)
+                    if not note.is_staged:
+                        lost.append((whole, note))
     return sum(_restore(intake, recent, note, []) for recent, note in sorted(lost, key=_received))
 
 

@@ -19,9 +19,11 @@ from hounsfield.index.database import Transaction
 from hounsfield.index.labels import add_label, labels_of, remove_label
 from hounsfield.index.metadata import MetadataType
 from hounsfield.index.reconstruction import rebuild
+from hounsfield.index.replacing import OriginalsChanged, Replacement
 from hounsfield.index.resources import ancestor, children, find_row
 from hounsfield.ingest.instance import Origin, OriginKind, Reception, describe
 from hounsfield.jobs.kinds import JobKind, JobRun
+from hounsfield.jobs.replacing import discard_staged, replace_originals, were_replaced
 from hounsfield.jobs.rewriting import (
     Made,
     Tally,
@@ -34,6 +36,7 @@ from hounsfield.jobs.rewriting import (
 from hounsfield.retrieve.datasets import read_instance
 
 KIND = "ResourceModification"
+_ATTEMPTS = 20
 _UPPER_LEVELS = (Level.PATIENT, Level.STUDY, Level.SERIES)
 
 
@@ -129,6 +132,8 @@ def is_in_place(request: Request) -> bool:
 def run_modification(workshop: Workshop, run: JobRun) -> Iterator[None]:
     """Run a job: make all new instances, then complete their parents, then delete the originals if asked.
 
+    New instances with the identifiers of their originals take their place when all are there.
+
     Raises
     ------
     ArchiveError
@@ -144,10 +149,35 @@ def run_modification(workshop: Workshop, run: JobRun) -> Iterator[None]:
     def change(head: Head, dataset: MutableDataset) -> None:
         apply(plan, dataset, identify(head.dataset))
 
-    def one(public_id: str) -> Made:
-        return rewrite(workshop, task.origin, public_id, change, kind, recode=recode, is_own_uid=is_own_uid)
+    staged: list[Replacement] = []
 
-    yield from rewrite_all(run, workshop, task.instances, one)
+    def one(public_id: str) -> Made:
+        return rewrite(
+            workshop,
+            task.origin,
+            public_id,
+            change,
+            kind,
+            recode=recode,
+            is_own_uid=is_own_uid,
+            staged=staged,
+        )
+
+    complete = partial(_complete_replaced, task, request, Tally(run), staged)
+    attempts = 0
+    while not were_replaced(run, workshop, task.instances):
+        try:
+            yield from rewrite_all(run, workshop, task.instances, one)
+            yield from replace_originals(run, workshop, staged, complete)
+            break
+        except (
+            OriginalsChanged
+        ):  # Another job was faster, or a sender: what they made is changed in its turn.
+            attempts += 1
+            if attempts == _ATTEMPTS:
+                raise
+        finally:
+            discard_staged(workshop, staged)
     yield from _complete(run, workshop, task, request, kind)
     if not request.keeps_source:
         yield from delete_originals(run, workshop, task.instances)
@@ -167,7 +197,8 @@ def _complete(
 ) -> Iterator[None]:
     """What is left to do for the series, studies and patients of the new instances."""
     tally = Tally(run)
-    whole = _whole_parents(workshop, tally)
+    with workshop.archive.database.read() as tx:
+        whole = _whole_parents(tx, tally)
     for level in _UPPER_LEVELS:
         sources = tally.parents[str(int(level))]
         pairs = [(result, source) for result, source in sources.items() if result in whole[level]]
@@ -179,22 +210,33 @@ def _complete(
             if not is_new and (level >= task.level or result in whole[level]):
                 _rebuild(workshop, level, result, tally)
                 yield
-    _write_labels(workshop, task, request, tally)
+    workshop.archive.database.write(partial(_label, task, request, tally), durable=False)
     yield
 
 
-def _whole_parents(workshop: Workshop, tally: Tally) -> dict[Level, set[str]]:
+def _complete_replaced(
+    task: Task, request: Request, tally: Tally, staged: Sequence[Replacement], tx: Transaction
+) -> None:
+    """What is left to do in the transaction in which new instances take the place of their originals."""
+    whole = _whole_parents(tx, tally)
+    chosen = {(level, each.new.public_ids[level]): each.new for each in staged for level in _UPPER_LEVELS}
+    for (level, result), new in chosen.items():
+        if level >= task.level or result in whole[level]:
+            rebuild(tx, new, (level,))
+    _label(task, request, tally, tx)
+
+
+def _whole_parents(tx: Transaction, tally: Tally) -> dict[Level, set[str]]:
     """The parents of new instances that have no children but those that are, or hold, new instances."""
     found: dict[Level, set[str]] = {}
     below: set[str] = set(tally.results)
-    with workshop.archive.database.read() as tx:
-        for level in (Level.SERIES, Level.STUDY, Level.PATIENT):
-            parents = tally.parents[str(int(level))]
-            known = [each for each in parents if find_row(tx, level, each) is not None]
-            found[level] = {
-                each for each in known if below.issuperset(children(tx, level, each, Level(level + 1)))
-            }
-            below = set(parents)
+    for level in (Level.SERIES, Level.STUDY, Level.PATIENT):
+        parents = tally.parents[str(int(level))]
+        known = [each for each in parents if find_row(tx, level, each) is not None]
+        found[level] = {
+            each for each in known if below.issuperset(children(tx, level, each, Level(level + 1)))
+        }
+        below = set(parents)
     return found
 
 
@@ -241,31 +283,28 @@ def labels_around(tx: Transaction, resources: Sequence[tuple[Level, str]]) -> La
     return found
 
 
-def _write_labels(workshop: Workshop, task: Task, request: Request, tally: Tally) -> None:
+def _label(task: Task, request: Request, tally: Tally, tx: Transaction) -> None:
     """Copy the labels of the originals, or take them away where an instance took the place of its original."""
+    if not (request.keeps_labels or is_in_place(request)):
+        return
     pairs: dict[Level, dict[str, str]] = {
         level: dict(tally.parents[str(int(level))]) for level in _UPPER_LEVELS
     }
     pairs[Level.INSTANCE] = {
         result: original for original, result in zip(task.instances, tally.results, strict=True) if result
     }
-
-    def work(tx: Transaction) -> None:
-        for level, sources in pairs.items():
-            for result, source in sources.items():
-                row = find_row(tx, level, result)
-                is_same = result == source
-                if row is None or (level < task.level and not is_same):
-                    continue
-                if request.keeps_labels or level < task.level:
-                    for label in task.labels.get(str(int(level)), {}).get(source, ()):
-                        add_label(tx, level, row, label)
-                elif is_same:
-                    for label in labels_of(tx, level, row):
-                        remove_label(tx, level, row, label)
-
-    if request.keeps_labels or is_in_place(request):
-        workshop.archive.database.write(work, durable=False)
+    for level, sources in pairs.items():
+        for result, source in sources.items():
+            row = find_row(tx, level, result)
+            is_same = result == source
+            if row is None or (level < task.level and not is_same):
+                continue
+            if request.keeps_labels or level < task.level:
+                for label in task.labels.get(str(int(level)), {}).get(source, ()):
+                    add_label(tx, level, row, label)
+            elif is_same:
+                for label in labels_of(tx, level, row):
+                    remove_label(tx, level, row, label)
 
 
 # --- What the job tells ---

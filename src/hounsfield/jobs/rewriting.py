@@ -24,12 +24,14 @@ from hounsfield.dicom.scan import Buffer
 from hounsfield.errors import ArchiveError, Corrupt, NotFound, Refused, Unsupported
 from hounsfield.events import ResourceDeleted
 from hounsfield.http.errors import CannotStoreInstance
+from hounsfield.index.attachments import Attachment
 from hounsfield.index.database import Transaction
 from hounsfield.index.deletion import delete
 from hounsfield.index.metadata import MetadataType, get_stored, put_metadata
+from hounsfield.index.replacing import Replacement
 from hounsfield.index.resources import ancestor, find_row
 from hounsfield.ingest.instance import Origin
-from hounsfield.ingest.receive import Incoming, Intake, Outcome, Overwrite, date_of, receive
+from hounsfield.ingest.receive import Incoming, Intake, Outcome, Overwrite, Receipt, date_of, receive
 from hounsfield.jobs.kinds import JobRun
 from hounsfield.retrieve.files import PlainFile, find_dicom, plain_file, read_attachment, read_file
 
@@ -86,7 +88,12 @@ def read_original(archive: Archive, public_id: str) -> Iterator[Buffer]:
     NotFound, Corrupt
         If there is none, or it is damaged.
     """
-    attachment = find_dicom(archive, public_id)
+    with _open_file(archive, find_dicom(archive, public_id)) as file:
+        yield file
+
+
+@contextmanager
+def _open_file(archive: Archive, attachment: Attachment) -> Iterator[Buffer]:
     plain = plain_file(archive, attachment)
     if plain is None:
         yield read_attachment(archive, attachment)
@@ -135,11 +142,13 @@ def rewrite(
     *,
     recode: Recode | None = None,
     is_own_uid: bool = True,
+    staged: list[Replacement] | None = None,
 ) -> Made:
     """Store a changed copy of an instance; one that cannot be recoded is stored as it is.
 
     `kind` is the metadata of the copy that names the original. With `is_own_uid` nobody but this job can have made its
-    SOP Instance UID: what is stored already is what an interrupted run stored.
+    SOP Instance UID: what is stored already is what an interrupted run stored. With `staged`, a copy with the
+    identifiers of its original is not stored but put there.
 
     Raises
     ------
@@ -149,7 +158,8 @@ def rewrite(
         As of reading and receiving.
     """
     intake = workshop.intake
-    with read_original(intake.archive, public_id) as original:
+    attachment = find_dicom(intake.archive, public_id)
+    with _open_file(intake.archive, attachment) as original:
         head, dataset = read_for_change(original, default_encoding=intake.options.default_encoding)
         change(head, dataset)
         source = _source_ids(workshop.archive, head, public_id)
@@ -165,10 +175,14 @@ def rewrite(
             made_from=None if kind is None else (kind, public_id),
             is_uid_kept=True,
             original=public_id,
+            replaced=None if staged is None else attachment.uuid,
         )
         if intake.filters or intake.transcode is not None:
             incoming = replace(incoming, content=changed.to_bytes(), rest=())
-        return Made(source, _store(intake, incoming, changed, is_own_uid=is_own_uid))
+        receipt = _store(intake, incoming, changed, is_own_uid=is_own_uid)
+        if receipt.staged is not None and staged is not None:
+            staged.append(receipt.staged)
+        return Made(source, receipt.identifiers.public_ids())
 
 
 def _source_ids(archive: Archive, head: Head, public_id: str) -> PublicIds:
@@ -181,7 +195,7 @@ def _source_ids(archive: Archive, head: Head, public_id: str) -> PublicIds:
     return patient, study, series, instance
 
 
-def _store(intake: Intake, incoming: Incoming, changed: ChangedFile, *, is_own_uid: bool) -> PublicIds:
+def _store(intake: Intake, incoming: Incoming, changed: ChangedFile, *, is_own_uid: bool) -> Receipt:
     try:
         receipt = receive(intake, incoming)
     except Refused as cause:
@@ -200,7 +214,7 @@ def _store(intake: Intake, incoming: Incoming, changed: ChangedFile, *, is_own_u
         write_origins(
             intake.archive, Level.INSTANCE, [(public_ids[Level.INSTANCE], original)], MetadataType(kind)
         )
-    return public_ids
+    return receipt
 
 
 def _is_stored(intake: Intake, public_ids: PublicIds, changed: ChangedFile) -> bool:

@@ -13,9 +13,10 @@ from hounsfield.jobs.resources import deleted_before_sent, listed_instances
 from hounsfield.net.dimse import CommandValue
 from hounsfield.remote.commitment import Reference, request_commitment
 from hounsfield.remote.dialing import DimseFailure
+from hounsfield.remote.fleet import Fleet
 from hounsfield.remote.modality import Modality, read_modality, write_modality
 from hounsfield.remote.network import Network
-from hounsfield.remote.sender import Sender, Shipped, is_success
+from hounsfield.remote.shipped import Shipped, is_success
 
 STORE_SCU = "DicomModalityStore"
 _PAGE = 500
@@ -71,7 +72,7 @@ def modality_of(parameters: dict[str, object]) -> Modality:
 
 
 def run_store(network: Network, run: JobRun) -> Iterator[None]:
-    """Send one instance after the other; a permissive job counts those that fail.
+    """Send the instances, on as many associations as the modality is to have; a permissive job counts those that fail.
 
     Raises
     ------
@@ -86,16 +87,16 @@ def run_store(network: Network, run: JobRun) -> Iterator[None]:
     if "MoveOriginatorAET" in parameters:
         elements["MoveOriginatorApplicationEntityTitle"] = parameters["MoveOriginatorAET"]
         elements["MoveOriginatorMessageID"] = parameters["MoveOriginatorID"]
-    sender = Sender(
+    fleet = Fleet(
         network.shipping,
         modality_of(parameters),
         calling_ae_title=parameters["LocalAet"],
         timeout_seconds=parameters.get("Timeout"),
         keeps=bool(parameters.get("KeepAssociation")),
     )
-    with sender:
+    with fleet:
         for page in work.pages():
-            yield from _send_page(network, work, sender, page, elements)
+            yield from _send_page(network, work, fleet, page, elements)
     if "StorageCommitmentTransactionUID" in parameters:
         _commit(network, parameters, instances)
 
@@ -103,7 +104,7 @@ def run_store(network: Network, run: JobRun) -> Iterator[None]:
 def _send_page(
     network: Network,
     work: "_Work",
-    sender: Sender,
+    fleet: Fleet,
     page: Sequence[PublicId],
     elements: dict[str, CommandValue],
 ) -> Iterator[None]:
@@ -112,11 +113,11 @@ def _send_page(
     work.skip(page, ready)
     yield
     try:
-        for shipped in sender.ship(ready, elements):
+        for shipped in fleet.ship(ready, elements):
             work.note(shipped)
             yield
     finally:  # Also when the job is paused or stopped: what is under way is waited for, so that it is not sent twice.
-        for shipped in sender.drain():
+        for shipped in fleet.drain():
             work.note_if_stored(shipped)
 
 

@@ -357,6 +357,10 @@ class Opening:
             raise AssociationRejected(f"{self._node.ae_title} rejects the association: {_name(event.answer)}")
         return Requester(association, _agree(association, self._request, event.answer, self._node))
 
+    def cut(self) -> None:
+        """Make a `finish` that waits on another thread fail."""
+        self._association.transport.cut()
+
     def abort(self) -> None:
         """Give up."""
         self._association.abort()

@@ -30,6 +30,8 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
 _LARGEST_PORT: Final = 65534
 SYSTEM_DEFAULT: Final = "SystemDefault"
 STORE_AND_FORWARD: Final = "StoreAndForward"
+STORE_ASSOCIATIONS: Final = "StoreAssociations"
+_MOST_ASSOCIATIONS: Final = 16
 
 
 class BadDefinition(Corrupt):
@@ -66,6 +68,8 @@ class Modality:
     timeout_seconds: int | None = None
     retrieve_method: str | None = None
     is_forwarded: bool = False
+    store_associations: int = 1
+    """How many associations a job may send on at the same time."""
 
 
 _SWITCHES: Final = {
@@ -128,8 +132,17 @@ def _modality(name: str, fields: "_Fields") -> Modality:
         timeout_seconds=fields.integer("Timeout", 0) or None,
         retrieve_method=None if method == SYSTEM_DEFAULT else method,
         is_forwarded=fields.boolean(STORE_AND_FORWARD, default=False),
+        store_associations=_store_associations(name, fields.integer(STORE_ASSOCIATIONS, 1)),
         **switches,
     )
+
+
+def _store_associations(name: str, given: int) -> int:
+    if not 1 <= given <= _MOST_ASSOCIATIONS:
+        raise ImpossibleValue(
+            f'"{STORE_ASSOCIATIONS}" of the modality "{name}" must be between 1 and {_MOST_ASSOCIATIONS}'
+        )
+    return given
 
 
 def _manufacturer(name: str, given: str) -> str:
@@ -158,7 +171,11 @@ def write_modality(modality: Modality) -> dict[str, object]:
         "Timeout": modality.timeout_seconds or 0,
         "RetrieveMethod": modality.retrieve_method or SYSTEM_DEFAULT,
     }
-    return {**written, STORE_AND_FORWARD: True} if modality.is_forwarded else written
+    if modality.is_forwarded:
+        written[STORE_AND_FORWARD] = True
+    if modality.store_associations > 1:
+        written[STORE_ASSOCIATIONS] = modality.store_associations
+    return written
 
 
 @dataclass(frozen=True, slots=True)

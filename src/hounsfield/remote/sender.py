@@ -1,31 +1,20 @@
 """C-STORE as user: instances from the archive to a modality. PS3.4 Annex B.
 
-An instance goes out as it is stored if the modality accepts its transfer syntax; only otherwise is it transcoded.
 One association serves as many instances as it can: another one is opened when something is to be sent for which
 nothing was proposed.
 """
 
-import struct
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import NamedTuple
 
-from hounsfield.dicom.identifiers import PublicId
-from hounsfield.dicom.part10 import read_head
-from hounsfield.dicom.uids import (
-    EXPLICIT_VR_BIG_ENDIAN,
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
-)
-from hounsfield.errors import ArchiveError, PeerFailure, Unsupported
+from hounsfield.errors import ArchiveError, PeerFailure
 from hounsfield.hooks import Destination, OutgoingStoreFilter
 from hounsfield.http.errors import NoPresentationContext, NoSopClassOrInstance
-from hounsfield.index.attachments import Attachment, AttachmentType, Compression
 from hounsfield.index.sending import StoredInstance
-from hounsfield.net.agreement import PresentationContext
 from hounsfield.net.dimse import CommandSet
 from hounsfield.net.items import AsynchronousWindow
 from hounsfield.net.scu import Opening, Outgoing, Proposal, Requester
@@ -34,29 +23,18 @@ from hounsfield.remote.dialing import (
     ScuOptions,
     association_options,
     calling,
-    dimse_failure,
     local_ae_title,
     node_of,
 )
 from hounsfield.remote.kept import Kept, KeptAssociations
 from hounsfield.remote.modality import Modality
+from hounsfield.remote.parcel import describe, pack, propose
+from hounsfield.remote.shipped import Shipped
 from hounsfield.store.spool import Buffer
 
-UNCOMPRESSED = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN)
-_MOST_CONTEXTS = 128
 _AHEAD = 200
 """Instances for which contexts are proposed at once."""
-_SUCCESSES = frozenset((0x0000, 0xB000, 0xB006, 0xB007, 0x0111))
-"""PS3.4 Table B.2-1; 0111H says that the modality has the instance already."""
 _MOST_BREAKS = 3
-_META_ELEMENT = struct.Struct("<HH2sH")
-_META_GROUP = 0x0002
-_LONG_VRS = frozenset((b"OB", b"OW", b"UN", b"SQ", b"UT", b"UC", b"UR"))
-_LONGEST_META = 1 << 16
-_META_LENGTH = struct.Struct(
-    "<4xHHI"
-)  # After the preamble: DICM, then the tag, VR and length in what follows.
-
 
 _Read = Callable[[StoredInstance], Buffer | None]
 
@@ -69,44 +47,6 @@ class Shipping:
     options: ScuOptions
     filters: Sequence[OutgoingStoreFilter] = ()
     kept: KeptAssociations = field(default_factory=KeptAssociations)
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """An instance as it leaves: a data set in a transfer syntax."""
-
-    sop_class_uid: str
-    sop_instance_uid: str
-    transfer_syntax_uid: str
-    data_set: Buffer = field(repr=False)
-
-
-def is_success(status: int) -> bool:
-    """Whether a C-STORE with this status left the instance at the modality."""
-    return status in _SUCCESSES
-
-
-def is_warning(status: int) -> bool:
-    """Whether it did so with a remark. PS3.7 C.3."""
-    return status >> 12 == 0xB or status == 0x0111
-
-
-@dataclass(frozen=True, slots=True)
-class Shipped:
-    """What became of an instance: the status of its C-STORE, None if a filter kept it back; or why it could not go."""
-
-    instance: StoredInstance
-    status: int | None = None
-    error: ArchiveError | None = None
-    sop_instance_uid: str = ""
-    """As it was sent: lossy transcoding makes another instance."""
-
-    def check(self, modality: Modality) -> None:
-        """Raise the error, or DimseFailure for a status that says that the instance was not stored."""
-        if self.error is not None:
-            raise self.error
-        if self.status is not None and not is_success(self.status):
-            raise dimse_failure("C-STORE", modality.ae_title, self.status)
 
 
 class _Ready(NamedTuple):
@@ -193,6 +133,11 @@ class Sender:
         return self._requester is not None
 
     @property
+    def is_gone(self) -> bool:
+        """Whether the modality could not be reached, or broke too many associations, and is not called again."""
+        return self._gone is not None
+
+    @property
     def has_served(self) -> bool:
         """Whether the modality answered to anything that was sent."""
         return self._has_served
@@ -205,6 +150,12 @@ class Sender:
             requester, self._requester = self._requester, None
             self._shipping.kept.keep(self._key, Kept(requester, self._proposed))
         self._end(is_orderly=is_orderly)
+
+    def cut(self) -> None:
+        """Make a call on another thread that waits for the modality to take an association fail."""
+        opening = self._opening
+        if opening is not None:
+            opening.cut()
 
     def _end(self, *, is_orderly: bool = True) -> None:
         opening, self._opening = self._opening, None
@@ -372,7 +323,7 @@ class Sender:
         file: Buffer,
         elements: CommandSet,
     ) -> _Ready:
-        parcel = self._pack(requester, instance, file)
+        parcel = pack(requester, instance, file, self.modality, self._shipping.options)
         context = requester.find_context(parcel.sop_class_uid, parcel.transfer_syntax_uid)
         assert context is not None
         uid = parcel.sop_instance_uid
@@ -403,46 +354,6 @@ class Sender:
         work.recall()
         self._used, self._is_careful = 0, True
 
-    def _pack(self, requester: Requester, instance: StoredInstance, file: Buffer) -> Parcel:
-        """The instance in a transfer syntax that the modality accepts, its own if possible."""
-        sop_class, own = instance.sop_class_uid, instance.transfer_syntax_uid
-        if requester.find_context(sop_class, own) is not None:
-            data_set = memoryview(file)[data_set_offset(file) :]
-            return Parcel(sop_class, instance.sop_instance_uid, own, data_set)
-        failure: Unsupported | None = None
-        for context in self._alternatives(requester, sop_class):
-            try:
-                return self._transcode(instance, file, context.transfer_syntax)
-            except Unsupported as error:
-                failure = error
-        raise self._no_context(instance) from failure
-
-    def _alternatives(self, requester: Requester, sop_class_uid: str) -> Iterable[PresentationContext]:
-        """Contexts for other transfer syntaxes, the preferred one first."""
-        options = self._shipping.options
-        if not options.is_transcoding or not self.modality.allow_transcoding:
-            return
-        for syntax in dict.fromkeys((options.preferred_transfer_syntax, *UNCOMPRESSED)):
-            context = requester.find_context(sop_class_uid, syntax)
-            if context is not None:
-                yield context
-
-    def _transcode(self, instance: StoredInstance, file: Buffer, transfer_syntax_uid: str) -> Parcel:
-        from hounsfield.imaging.transcode import transcode  # Most commands that send never need it.
-
-        made = transcode(file, transfer_syntax_uid, lossy_quality=self._shipping.options.lossy_quality)
-        head = read_head(made)
-        uid = head.dataset.get("SOPInstanceUID") or instance.sop_instance_uid
-        return Parcel(
-            instance.sop_class_uid, uid, transfer_syntax_uid, memoryview(made)[head.dataset_offset :]
-        )
-
-    def _no_context(self, instance: StoredInstance) -> NoPresentationContext:
-        return NoPresentationContext(
-            f'AET "{self.modality.ae_title}" accepts no presentation context in which the instance'
-            f" {instance.public_id} of SOP class {instance.sop_class_uid} could be sent"
-        )
-
     def _serves(self, instance: StoredInstance) -> bool:
         """Whether contexts were proposed for this instance on the association that is open."""
         wanted = (instance.sop_class_uid, instance.transfer_syntax_uid)
@@ -459,10 +370,12 @@ class Sender:
         ):
             self._end()
             self._ask(instances[place : place + _AHEAD])
-        opening, self._opening = self._opening, None
-        if opening is not None:
-            with calling(self.modality):
-                self._requester = opening.finish()
+        if self._opening is not None:
+            try:
+                with calling(self.modality):
+                    self._requester = self._opening.finish()
+            finally:
+                self._opening = None
         assert self._requester is not None
         return self._requester
 
@@ -476,69 +389,10 @@ class Sender:
         if kept is not None:
             self._release(kept.requester)
         self._used = 0
-        contexts, self._proposed = self._contexts(instances)
+        contexts, self._proposed = propose(instances, self.modality, self._shipping.options)
         window = self._shipping.options.window
         proposal = Proposal(
             self.ae_title, contexts, window=AsynchronousWindow(window, 1) if window > 1 else None
         )
         with calling(self.modality):
             self._opening = Opening(self._node, proposal, self._limits)
-
-    def _contexts(
-        self, instances: Iterable[StoredInstance]
-    ) -> tuple[list[tuple[str, Sequence[str]]], frozenset[tuple[str, str]]]:
-        """What to propose for the instances, as far as 128 contexts go, and which of them are provided for."""
-        options = self._shipping.options
-        contexts: dict[tuple[str, str], None] = {}
-        provided = set()
-        for instance in instances:
-            wanted = (instance.sop_class_uid, instance.transfer_syntax_uid)
-            if not instance.sop_class_uid or wanted in provided:
-                continue
-            syntaxes = [instance.transfer_syntax_uid]
-            if options.is_transcoding and self.modality.allow_transcoding:
-                syntaxes += [options.preferred_transfer_syntax, *UNCOMPRESSED]
-            needed = dict.fromkeys((instance.sop_class_uid, syntax) for syntax in syntaxes)
-            if len({**contexts, **needed}) > _MOST_CONTEXTS:
-                break
-            contexts.update(needed)
-            provided.add(wanted)
-        return [(abstract, (transfer,)) for abstract, transfer in contexts], frozenset(provided)
-
-
-def data_set_offset(file: Buffer) -> int:
-    """Where the data set begins in a file: after the File Meta Information, whose elements are counted. PS3.10 7.1.
-
-    Its group length is not trusted: some programs write a wrong one.
-    """
-    view = memoryview(file)[:_LONGEST_META]
-    position = 132
-    if bytes(view[128:132]) != b"DICM":
-        return read_head(file).dataset_offset
-    while position + 12 <= len(view):
-        group, _, vr, short = _META_ELEMENT.unpack_from(view, position)
-        if group != _META_GROUP:
-            return position
-        if vr in _LONG_VRS:
-            position += 12 + int.from_bytes(view[position + 8 : position + 12], "little")
-        else:
-            position += 8 + short
-    return read_head(file).dataset_offset
-
-
-def describe(file: Buffer) -> StoredInstance:
-    """A file that is not in the archive, as if it were.
-
-    Raises
-    ------
-    NoSopClassOrInstance
-        If it does not say what it is.
-    Corrupt
-        If it is no DICOM.
-    """
-    head = read_head(file)
-    sop_class, uid = head.dataset.get("SOPClassUID"), head.dataset.get("SOPInstanceUID")
-    if not sop_class or not uid:
-        raise NoSopClassOrInstance("The file has no SOP class")
-    nowhere = Attachment(AttachmentType.DICOM, "", len(file), len(file), Compression.NONE, None, None, 0)
-    return StoredInstance(PublicId(uid), sop_class, uid, head.transfer_syntax_uid, nowhere)

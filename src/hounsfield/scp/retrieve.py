@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from hounsfield.dicom.file_meta import data_set_offset
 from hounsfield.dicom.part10 import read_head
 from hounsfield.dicom.uids import (
     EXPLICIT_VR_BIG_ENDIAN,
@@ -29,7 +30,8 @@ from hounsfield.net.negotiation import is_same_ae_title
 from hounsfield.remote.dialing import local_ae_title
 from hounsfield.remote.modality import Modality
 from hounsfield.remote.network import Network
-from hounsfield.remote.sender import Sender, Shipped, data_set_offset
+from hounsfield.remote.sender import Sender
+from hounsfield.remote.shipped import Shipped
 from hounsfield.scp.query import query_status, request_keys
 from hounsfield.scp.selection import level_of, select
 from hounsfield.scp.suboperations import SubOperationCounts

@@ -6,7 +6,7 @@ from hounsfield.dicom.keys import write_keys
 from hounsfield.dicom.tags import Tag
 from hounsfield.net.dimse import CommandSet, Status
 from hounsfield.net.messages import Request, Response
-from hounsfield.remote.sender import is_success, is_warning
+from hounsfield.remote.shipped import is_success, is_warning
 
 FAILED_SOP_INSTANCE_UID_LIST: Tag = 0x00080058
 WARNING = 0xB000

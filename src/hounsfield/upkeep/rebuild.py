@@ -8,7 +8,7 @@ an instance and when is known as long as its file carries a note, otherwise the 
 import mmap
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hounsfield.dicom.identifiers import PublicId, identify
@@ -20,7 +20,7 @@ from hounsfield.index.attachments import AttachmentType, Compression, unknown_fi
 from hounsfield.index.database import Transaction
 from hounsfield.index.insertion import NewAttachment, NewInstance, ParentsMissing, add_instance
 from hounsfield.ingest.instance import Origin, OriginKind, Reception, describe
-from hounsfield.ingest.note import read_note
+from hounsfield.ingest.note import Note, read_note
 from hounsfield.ingest.receive import Intake, date_of
 from hounsfield.store.area import FileKey
 from hounsfield.store.compression import decompress
@@ -52,10 +52,11 @@ class Rebuilt:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """An instance in a file that has no row."""
+    """An instance in a file that has no row; what was only `staged` is worth less than an original."""
 
     new: NewInstance
     file: NewAttachment
+    is_staged: bool
 
 
 def rebuild(intake: Intake, files: FolderFiles) -> Iterator[Rebuilt]:
@@ -63,37 +64,50 @@ def rebuild(intake: Intake, files: FolderFiles) -> Iterator[Rebuilt]:
     state = Rebuilt()
     batch: list[FileKey] = []
     described: set[PublicId] = set()
+    staged: list[_Found] = []
     for key, _ in files.sizes():
         batch.append(key)
         if len(batch) == _BATCH:
-            state = _index_batch(intake, files, batch, state, described)
+            state = _index_batch(intake, files, batch, state, described, staged)
             batch = []
             yield state
-    state = _index_batch(intake, files, batch, state, described)
+    state = _index_batch(intake, files, batch, state, described, staged)
+    state = _count_indexed(state, _add(intake, staged), len(staged))
     intake.archive.database.sync()
     yield state
 
 
 def _index_batch(
-    intake: Intake, files: FolderFiles, keys: list[FileKey], state: Rebuilt, described: set[PublicId]
+    intake: Intake,
+    files: FolderFiles,
+    keys: list[FileKey],
+    state: Rebuilt,
+    described: set[PublicId],
+    staged: list[_Found],
 ) -> Rebuilt:
     with intake.archive.database.read() as tx:
         unknown = unknown_files(tx, keys)
     wanted = [key for key in keys if key in unknown]
     found = list(_read_all(intake, files, wanted, described))
     try:
-        indexed = _add(intake, found)
+        indexed = _add(intake, [each for each in found if not each.is_staged])
     except ParentsMissing:  # A series that was indexed a moment ago is deleted already.
         described.clear()
         found = list(_read_all(intake, files, wanted, None))
-        indexed = _add(intake, found)
-    return Rebuilt(
-        state.files + len(keys),
-        state.known + len(keys) - len(unknown),
-        state.indexed + indexed,
-        state.doubled + len(found) - indexed,
-        state.left + len(unknown) - len(found),
+        indexed = _add(intake, [each for each in found if not each.is_staged])
+    late = [each for each in found if each.is_staged]
+    staged += late
+    state = replace(
+        state,
+        files=state.files + len(keys),
+        known=state.known + len(keys) - len(unknown),
+        left=state.left + len(unknown) - len(found),
     )
+    return _count_indexed(state, indexed, len(found) - len(late))
+
+
+def _count_indexed(state: Rebuilt, indexed: int, tried: int) -> Rebuilt:
+    return replace(state, indexed=state.indexed + indexed, doubled=state.doubled + tried - indexed)
 
 
 def _read_all(
@@ -134,7 +148,9 @@ def _read(intake: Intake, path: Path, described: Collection[PublicId]) -> _Found
 def _describe(
     intake: Intake, key: FileKey, view: memoryview, modified_ns: int, described: Collection[PublicId]
 ) -> _Found:
-    content, crc32, reception = _split(view, Reception(_UNKNOWN, date_of(modified_ns), modified_ns))
+    content, crc32, note = _split(view)
+    is_staged = note is not None and note.is_staged
+    reception = note.reception if note else Reception(_UNKNOWN, date_of(modified_ns), modified_ns)
     start = bytes(content[:132])
     is_compressed = start[128:] != b"DICM" and start[_LENGTH_SIZE : _LENGTH_SIZE + 1] == _ZLIB_HEADER
     compression = Compression.ZLIB_WITH_SIZE if is_compressed else Compression.NONE
@@ -151,22 +167,23 @@ def _describe(
         main_tags=intake.options.main_tags,
         main_tags_version=intake.main_tags_version,
         public_ids=public_ids,
-        with_parents=public_ids[Level.SERIES] not in described,
+        with_parents=is_staged or public_ids[Level.SERIES] not in described,
         header=intake.headers.pack(head, public_ids[Level.SERIES]),
     )
     return _Found(
         new,
         NewAttachment(AttachmentType.DICOM, key, len(plain), len(content), compression, stored_crc32=crc32),
+        is_staged,
     )
 
 
-def _split(view: memoryview, reception: Reception) -> tuple[memoryview, int, Reception]:
-    """The content of a file without its note, its CRC-32, and what a note tells of its reception."""
+def _split(view: memoryview) -> tuple[memoryview, int, Note | None]:
+    """The content of a file without its note, its CRC-32, and the note if it has one."""
     footer = bytes(view[-FOOTER_SIZE:])
     found = parse_footer(footer, len(view))
     if found is not None:
         length, note_length, crc32, seal = found
         note = bytes(view[length : length + note_length])
         if is_sealed(note, footer, seal) and crc32_of_parts([view[:length]]) == crc32:
-            return view[:length], crc32, read_note(note).reception
-    return view, crc32_of_parts([view]), reception
+            return view[:length], crc32, read_note(note)
+    return view, crc32_of_parts([view]), None

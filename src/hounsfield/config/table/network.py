@@ -20,7 +20,9 @@ MODALITIES = Section(
             Kind.OBJECT,
             {},
             'DICOM servers we know: `{ "pacs": ["AET", "host", 104] }`, or an object with `AET`, `Host`, `Port` '
-            "and what each may ask of us (`AllowEcho`, `AllowStore`, ...).",
+            "and what each may ask of us (`AllowEcho`, `AllowStore`, ...). `StoreAssociations` (1, at most 16; not of "
+            "Orthanc) is on how many associations a job sends to it at the same time, see "
+            "[routing.md](routing.md#several-associations).",
         ),
         Option(
             "DicomModalitiesInDatabase",
