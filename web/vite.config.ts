@@ -2,7 +2,7 @@ import vue from "@vitejs/plugin-vue";
 import { defineConfig, loadEnv, type Plugin } from "vite";
 
 /** Everything the pages ask the server for; `npm run dev` hands these on to a running server. */
-const API = ["/system", "/statistics", "/changes", "/tools", "/patients", "/studies", "/series", "/instances"];
+const API = ["/system", "/statistics", "/changes", "/tools", "/patients", "/studies", "/series", "/instances", "/forwarding"];
 
 /** Under Vite's own server there is nobody to write the depth of the address into `<base>`. */
 const absoluteBase: Plugin = {

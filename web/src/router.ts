@@ -1,10 +1,10 @@
-/** Addresses of the pages: a small history router, for five kinds of address do not need a library. */
+/** Addresses of the pages: a small history router, for six kinds of address do not need a library. */
 
 import { shallowRef } from "vue";
 import { appRoot } from "./site";
 
 export type Route =
-  | { name: "studies"; search: string }
+  | { name: "studies" | "queues"; search: string }
   | { name: "study" | "series" | "instance"; id: string; search: string }
   | { name: "unknown"; search: string };
 
@@ -22,6 +22,7 @@ export function parse(path: string, search: string): Route {
   const resource = RESOURCES[head];
   if (resource && id && rest.length === 0) return { name: resource, id: decodeURIComponent(id), search };
   if (!head || head === "index.html" || head === "filtered-studies") return { name: "studies", search };
+  if (head === "queues" && !id) return { name: "queues", search };
   return { name: "unknown", search };
 }
 

@@ -3,6 +3,7 @@ import { explain } from "../src/api/errors";
 import type { Instance } from "../src/api/types";
 import { describeRange, formatRange, parseRange, shortcuts } from "../src/dicom/dates";
 import { ageAt, formatDate, formatName, formatSize, formatText, formatTime } from "../src/dicom/format";
+import { formatMoment, isTroubled } from "../src/forwarding/state";
 import { flatten, matching } from "../src/dicom/tagTree";
 import { fromAddress, isTooShort, NEWEST_FIRST, nextOrder, toAddress, toQuery, toWildcards } from "../src/studies/filters";
 import { outcomeOf } from "../src/upload/outcome";
@@ -191,5 +192,23 @@ describe("painting", () => {
     const red = (isWhiteLow: boolean) => [...greys(grid, { center: 40, width: 400 }, isWhiteLow)].filter((_, i) => i % 4 === 0);
     expect(red(false)).toEqual([0, 38, 127, 255]);
     expect(red(true)).toEqual([255, 217, 128, 0]);
+  });
+});
+
+describe("queues", () => {
+  it("shows moments as they are here", () => {
+    const moment = new Date(Date.UTC(2026, 10, 20, 13, 15, 12));
+    expect(formatMoment("20261120T131512.204118")).toContain(String(moment.getFullYear()));
+    expect(new Date(formatMoment("20261120T131512.204118").replace(" ", "T"))).toEqual(moment);
+    expect(formatMoment(null)).toBe("");
+  });
+
+  it("calls for help when something does not arrive", () => {
+    const queue = {
+      Kind: "peer", Name: "a", Path: "/forwarding/peers/a", Target: "b", State: "Waiting", Reason: "", Waiting: 1, Held: 0,
+      Failed: 0, Sent: 0, Oldest: null, NextAttempt: null, LastFailure: null, LastSuccess: null,
+    } as const;
+    expect(isTroubled(queue)).toBe(false);
+    expect([{ ...queue, State: "Retrying" as const }, { ...queue, Failed: 1 }, { ...queue, Held: 1 }].map(isTroubled)).toEqual([true, true, true]);
   });
 });

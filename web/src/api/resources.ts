@@ -2,7 +2,7 @@
 
 import { getJson, postJson, send } from "./client";
 import { ApiError } from "./errors";
-import type { Changes, FullTags, Instance, ResourceStatistics, Series, SimpleTags, Statistics, Study, System, Tags } from "./types";
+import type { Changes, FullTags, Instance, Queue, ResourceStatistics, Series, SimpleTags, Statistics, Study, System, Tags } from "./types";
 import { toQuery, type Filters } from "../studies/filters";
 
 const REQUESTED_TAGS = ["ModalitiesInStudy", "NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances"];
@@ -22,6 +22,14 @@ export const getTags = (id: string) => getJson<FullTags>(`instances/${id}/tags`)
 export const getHeader = (id: string) => getJson<FullTags>(`instances/${id}/header`);
 export const getSimplifiedTags = (id: string) => getJson<SimpleTags>(`instances/${id}/simplified-tags`);
 export const getResourceStatistics = (kind: Kind, id: string) => getJson<ResourceStatistics>(`${kind}/${id}/statistics`);
+
+export const getQueues = () => getJson<Queue[]>("forwarding");
+
+export type QueueAction = "pause" | "resume" | "retry" | "redirect" | "purge";
+
+/** Do something with a queue; how it is then. `what` is what is given up by a purge. */
+export const changeQueue = (queue: Queue, action: QueueAction, what?: "Failed" | "Held" | "All") =>
+  postJson<Queue>(`${queue.Path.slice(1).split("/").map(encodeURIComponent).join("/")}/${action}`, what ? { What: what } : {});
 
 /** One page of the studies that match, in the order asked. */
 export async function findStudies(filters: Filters, since: number, limit: number, signal?: AbortSignal): Promise<Study[]> {

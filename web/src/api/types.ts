@@ -90,3 +90,21 @@ export type FullTags = { [tag: string]: FullTag };
 /** One value of `GET /instances/{id}/simplified-tags`. */
 export type SimpleValue = string | null | SimpleTags[];
 export type SimpleTags = { [keyword: string]: SimpleValue };
+
+/** One entry of `GET /forwarding`: what waits for a modality or a peer. Moments are `20261120T131512.204118`, in UTC. */
+export interface Queue {
+  Kind: "modality" | "peer";
+  Name: string;
+  Path: string;
+  Target: string | null;
+  State: "Idle" | "Waiting" | "Sending" | "Retrying" | "Paused" | "Held";
+  Reason: string;
+  Waiting: number;
+  Held: number;
+  Failed: number;
+  Sent: number;
+  Oldest: string | null;
+  NextAttempt: string | null;
+  LastFailure: { Time: string; Reason: string } | null;
+  LastSuccess: string | null;
+}
