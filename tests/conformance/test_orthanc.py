@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -293,3 +294,18 @@ def test_an_identifier_of_ours_is_understood(filled: tuple[RunningServer, Orthan
     path = ours.json("/modalities/orthanc/query", query)["Path"]
     (answer,) = ours.json(f"{path}/answers?expand&simplify")
     assert answer["PatientName"] == "Müller^Zoé"
+
+
+@pytest.mark.skipif(
+    not zlib.ZLIB_RUNTIME_VERSION.startswith("1."), reason="Python has another zlib than Orthanc"
+)
+@pytest.mark.parametrize("name", ["examples_rgb_color.dcm", "SC_rgb_small_odd.dcm", "SC_rgb_rle.dcm"])
+def test_previews_in_colours_are_the_same_file(both: tuple[RunningServer, Orthanc], name: str) -> None:
+    ours, orthanc = both
+    _empty(both)
+    file = Path(str(get_testdata_file(name))).read_bytes()
+    upload(ours, file)
+    orthanc.ask("/instances", file)
+    (instance,) = ours.json("/instances")
+    with urlopen(f"http://127.0.0.1:{orthanc.http_port}/instances/{instance}/preview", timeout=60) as answer:
+        assert ours.request("GET", f"/instances/{instance}/preview")[1] == answer.read()

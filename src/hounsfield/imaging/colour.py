@@ -18,7 +18,8 @@ _BAND_ROWS = 64
 def ybr_full_to_rgb(array: NDArray[Any]) -> NDArray[Any]:
     """Convert YBR_FULL, shape (rows, columns, 3), any unsigned type; the same type comes back.
 
-    A band of rows at a time, so that what is in between stays in the processor's cache.
+    Fractions are cut off, as DCMTK and Orthanc do: PS3.3 C.7.6.3.1.2 has real numbers and does not say. A band of
+    rows at a time, so that what is in between stays in the processor's cache.
     """
     bits = array.dtype.itemsize * 8
     highest, middle = (1 << bits) - 1, 1 << (bits - 1)
@@ -26,7 +27,7 @@ def ybr_full_to_rgb(array: NDArray[Any]) -> NDArray[Any]:
     wide: type[np.signedinteger[Any]] = np.int32 if bits == 8 else np.int64
     for top in range(0, array.shape[0], _BAND_ROWS):
         band = array[top : top + _BAND_ROWS]
-        luminance = (band[..., 0].astype(wide) << 16) + 0x8000
+        luminance = band[..., 0].astype(wide) << 16
         blue, red = band[..., 1].astype(wide) - middle, band[..., 2].astype(wide) - middle
         for sample, value in enumerate(
             (

@@ -22,7 +22,7 @@ from hounsfield.imaging.matlab import matlab_expression
 from hounsfield.imaging.npy import encode_npy, frame_values
 from hounsfield.imaging.overlays import embedded_overlays
 from hounsfield.imaging.pam import encode_pam
-from hounsfield.imaging.png import encode_png
+from hounsfield.imaging.png import encode_png, encode_preview_png
 from hounsfield.imaging.presentation import present, read_presentation
 from hounsfield.imaging.presentation_state import present_state, read_state
 from hounsfield.imaging.render import AS_IT_IS, Box
@@ -199,7 +199,10 @@ def image(archive: Archive, public_id: str, number: int, wanted: ImageRequest) -
     """
     head, frame = _open_frame(archive, public_id, number)
     with _turn(frame):
-        return write_image(_picture(archive, head, frame, wanted), wanted)
+        picture = _picture(archive, head, frame, wanted)
+        if wanted.view is View.PREVIEW and wanted.format is ImageFormat.PNG:
+            return encode_preview_png(picture)
+        return write_image(picture, wanted)
 
 
 def frame_picture(archive: Archive, public_id: str, number: int, wanted: ImageRequest) -> render.Image:
