@@ -43,6 +43,7 @@ def _kinds(campaign: Campaign) -> list[tuple[int, str]]:
     return [(failure.number, failure.kind) for failure in campaign.failures]
 
 
+@pytest.mark.timeout(600)  # Half a minute where nothing else runs.
 def test_no_input_of_a_short_campaign_fails() -> None:
     campaign = Campaign(
         _TARGETS, Plan(inputs=15_000, explore=20, limits=Limits(5.0, 512 << 20), failures=None)
