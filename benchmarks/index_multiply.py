@@ -40,9 +40,18 @@ def _copy(connection: sqlite3.Connection, table: str, source: str, changed: dict
 
 def add_copy(connection: sqlite3.Connection, counts: dict[str, int], number: int) -> None:
     """Add the copy of a number to all tables."""
-    patients, studies, series, instances = (
-        str(counts[table] * number) for table in ("patients", "studies", "series", "instances")
-    )
+    _copy_parents(connection, counts, number)
+    _copy_instances(connection, counts, number)
+    for level, (table, kind) in enumerate((("patients", 3), ("studies", 5), ("series", 4), ("instances", 2))):
+        connection.execute(
+            "INSERT INTO changes (seq, type, level, resource, public_id, date)"
+            f" SELECT (SELECT MAX(seq) FROM changes) + row_number() OVER (), {kind}, {level}, id, public_id,"
+            f" '20260101T000000' FROM {table} WHERE id > {counts[table] * number}"
+        )
+
+
+def _copy_parents(connection: sqlite3.Connection, counts: dict[str, int], number: int) -> None:
+    patients, studies, series = (str(counts[table] * number) for table in ("patients", "studies", "series"))
     first = {table: f"t.id <= {count}" for table, count in counts.items()}
     study = "t.id - 1"
     _copy(
@@ -84,6 +93,10 @@ def add_copy(connection: sqlite3.Connection, counts: dict[str, int], number: int
             "series_instance_uid": _renamed("t.series_instance_uid", "t.study - 1", studies),
         },
     )
+
+
+def _copy_instances(connection: sqlite3.Connection, counts: dict[str, int], number: int) -> None:
+    studies, series, instances = (str(counts[table] * number) for table in ("studies", "series", "instances"))
     _copy(
         connection,
         "header_references",
@@ -93,7 +106,7 @@ def add_copy(connection: sqlite3.Connection, counts: dict[str, int], number: int
     _copy(
         connection,
         "instances",
-        f"instances t JOIN series s ON s.id = t.series WHERE {first['instances']}",
+        f"instances t JOIN series s ON s.id = t.series WHERE t.id <= {counts['instances']}",
         {
             "id": f"t.id + {instances}",
             "public_id": "randomblob(20)",
@@ -109,12 +122,6 @@ def add_copy(connection: sqlite3.Connection, counts: dict[str, int], number: int
         f"attachments t WHERE t.level = 3 AND t.resource <= {counts['instances']}",
         {"resource": f"t.resource + {instances}", "uuid": _UUID},
     )
-    for level, (table, kind) in enumerate((("patients", 3), ("studies", 5), ("series", 4), ("instances", 2))):
-        connection.execute(
-            "INSERT INTO changes (seq, type, level, resource, public_id, date)"
-            f" SELECT (SELECT MAX(seq) FROM changes) + row_number() OVER (), {kind}, {level}, id, public_id,"
-            f" '20260101T000000' FROM {table} WHERE id > {counts[table] * number}"
-        )
 
 
 def main() -> None:

@@ -52,12 +52,16 @@ class Web:
 def rest_questions(port: int, studies: int) -> Iterator[tuple[str, Ask]]:
     """By `/tools/find` and its like."""
     web = Web(http.client.HTTPConnection("127.0.0.1", port, timeout=300))
+    yield from _find_questions(web, studies)
+    yield from _count_questions(web)
+    yield "/statistics", lambda n: web.ask("GET", f"/statistics?{n}")
+    yield "/studies?expand, a page of 100", lambda n: web.ask("GET", f"/studies?expand&since={n}&limit=100")
+    yield "/changes of one type", lambda n: web.ask("GET", f"/changes?type=NewPatient&since={n}&limit=100")
 
+
+def _find_questions(web: Web, studies: int) -> Iterator[tuple[str, Ask]]:
     def find(query: Mapping[str, str], **more: Any) -> int:
         return web.ask("POST", "/tools/find", {"Level": "Study", "Query": query, **more})
-
-    def count(level: str, query: Mapping[str, str]) -> int:
-        return web.ask("POST", "/tools/count-resources", {"Level": level, "Query": query})
 
     yield "exact PatientID, expanded", lambda n: find({"PatientID": patient_id(n, studies)}, Expand=True)
     yield "exact AccessionNumber", lambda n: find({"AccessionNumber": accession(n, studies)})
@@ -102,6 +106,12 @@ def rest_questions(port: int, studies: int) -> Iterator[tuple[str, Ask]]:
             },
         ),
     )
+
+
+def _count_questions(web: Web) -> Iterator[tuple[str, Ask]]:
+    def count(level: str, query: Mapping[str, str]) -> int:
+        return web.ask("POST", "/tools/count-resources", {"Level": level, "Query": query})
+
     yield (
         "count of a month and a sex",
         lambda n: count("Study", {"StudyDate": month(n), "PatientSex": "MFO"[n % 3]}),
@@ -114,9 +124,6 @@ def rest_questions(port: int, studies: int) -> Iterator[tuple[str, Ask]]:
         "count of the series of a modality",
         lambda n: count("Series", {"Modality": MODALITIES[n % 5], "SeriesNumber": f"{1 + n % 2}\\{n + 10}"}),
     )
-    yield "/statistics", lambda n: web.ask("GET", f"/statistics?{n}")
-    yield "/studies?expand, a page of 100", lambda n: web.ask("GET", f"/studies?expand&since={n}&limit=100")
-    yield "/changes of one type", lambda n: web.ask("GET", f"/changes?type=NewPatient&since={n}&limit=100")
 
 
 def qido_questions(port: int, studies: int) -> Iterator[tuple[str, Ask]]:

@@ -38,6 +38,24 @@ def _wait(server: RunningServer, job: dict[str, str]) -> dict[str, Any]:
 
 def test_a_study_is_made_changed_split_merged_and_read_again(start_server: Start) -> None:
     server = start_server({"OverwriteInstances": True})
+    study = _made(server)
+    study = _split_merged_and_renamed(server, study)
+    _changed_by_levels(server, study)
+    before = server.json("/studies?expand")
+    for path in (f"/studies/{study}/reconstruct", "/tools/reconstruct"):
+        assert server.request("POST", path, b'{"ReconstructFiles": true}') == (200, b"")
+    assert [each["MainDicomTags"] for each in server.json("/studies?expand")] == [
+        each["MainDicomTags"] for each in before
+    ]
+    count = int(server.json("/statistics")["CountInstances"])
+    server.stop()
+    again = start_server({"OverwriteInstances": True})
+    assert int(again.json("/statistics")["CountInstances"]) == count
+    assert len(again.json("/jobs")) >= 3
+
+
+def _made(server: RunningServer) -> str:
+    """A study of two series, and one more that is made of a picture."""
     for series in (1, 2):
         for number in (1, 2):
             study = _post(
@@ -50,14 +68,19 @@ def test_a_study_is_made_changed_split_merged_and_read_again(start_server: Start
     made = server.json("/tools/create-dicom", body)
     assert made["ParentStudy"] == study
     assert server.request("GET", f"/instances/{made['ID']}/preview")[0] == 200
+    return str(study)
 
+
+def _split_merged_and_renamed(server: RunningServer, study: str) -> str:
+    """The picture's series is split off and merged again, and the study modified; its new id."""
+    (made,) = [each for each in server.json("/series?expand") if each["MainDicomTags"]["Modality"] == "OT"]
     series = server.json(f"/studies/{study}")["Series"]
-    split = server.json(f"/studies/{study}/split", {"Series": [made["ParentSeries"]], "Asynchronous": True})
+    split = server.json(f"/studies/{study}/split", {"Series": [made["ID"]], "Asynchronous": True})
     told = _wait(server, split)
     assert (told["Type"], told["State"]) == ("SplitStudy", "Success")
     target = told["Content"]["TargetStudy"]
     assert [each.Modality for each in _files(server, target)] == ["OT"]
-    assert set(server.json(f"/studies/{study}")["Series"]) == set(series) - {made["ParentSeries"]}
+    assert set(server.json(f"/studies/{study}")["Series"]) == set(series) - {made["ID"]}
 
     merged = _wait(
         server, server.json(f"/studies/{study}/merge", {"Resources": [target], "Asynchronous": True})
@@ -77,7 +100,11 @@ def test_a_study_is_made_changed_split_merged_and_read_again(start_server: Start
     (study,) = server.json("/studies")
     assert {str(each.PatientName) for each in _files(server, study)} == {"Łucja^Żółć"}
     assert server.json(f"/studies/{study}")["PatientMainDicomTags"]["PatientName"] == "Łucja^Żółć"
+    return str(study)
 
+
+def _changed_by_levels(server: RunningServer, study: str) -> None:
+    """A series is modified and anonymized, a patient changed in place."""
     series = server.json(f"/studies/{study}")["Series"]
     changed = server.json(f"/series/{series[0]}/modify", {"Replace": {"SeriesDescription": "New"}})
     assert server.json(f"/series/{changed['ID']}")["MainDicomTags"]["SeriesDescription"] == "New"
@@ -91,15 +118,3 @@ def test_a_study_is_made_changed_split_merged_and_read_again(start_server: Start
     assert server.json(f"/patients/{patient}")["MainDicomTags"]["PatientSex"] == "F"
     anonymous = server.json(f"/series/{series[0]}/anonymize", {"KeepSource": True})
     assert server.json(f"/patients/{anonymous['PatientID']}")["MainDicomTags"]["PatientName"] == "Anonymized1"
-
-    before = server.json("/studies?expand")
-    for path in (f"/studies/{study}/reconstruct", "/tools/reconstruct"):
-        assert server.request("POST", path, b'{"ReconstructFiles": true}') == (200, b"")
-    assert [each["MainDicomTags"] for each in server.json("/studies?expand")] == [
-        each["MainDicomTags"] for each in before
-    ]
-    count = int(server.json("/statistics")["CountInstances"])
-    server.stop()
-    again = start_server({"OverwriteInstances": True})
-    assert int(again.json("/statistics")["CountInstances"]) == count
-    assert len(again.json("/jobs")) >= 3
