@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.http.test_server import HOST, House
+from tests.http.house import HOST, House
 
 from hounsfield.http import following
 
