@@ -189,6 +189,8 @@ def test_the_first_form_of_the_body(server: Server) -> None:
         ({"Tags": {}, "Content": [3]}, (400, 2023)),
         ({"Tags": {}, "Content": [{}]}, (400, 2022)),
         ({"Tags": {}, "Content": "data:image/gif;base64,QUJD"}, (500, 2)),
+        ({"Tags": {}, "Content": "data:image/tiff;base64,SUkqAA=="}, (500, 2)),
+        ({"Tags": {}, "Content": "data:video/mpeg;base64,AAABuw=="}, (500, 2)),
         ({"Tags": {}, "Content": "data:image/png;base64,QUJD"}, (400, 15)),
         ({"Tags": {}, "Content": "data:image/png,QUJD"}, (400, 15)),
         ({"Tags": {}, "Content": "data:application/pdf;base64,QUJD"}, (400, 15)),

@@ -191,6 +191,21 @@ def test_segments_lie_on_the_image_they_were_drawn_on(server: Server) -> None:
     assert shown[0, 0].tolist() == [round(grey * 0.45)] * 3
 
 
+def test_of_a_label_map_the_plane_with_most_pixels_in_segments_is_shown(server: Server) -> None:
+    full, spot = np.zeros((4, 5), np.uint8), np.zeros((4, 5), np.uint8)
+    full[:3], spot[3, 4] = 1, 200
+    dataset = image(np.stack([spot, full]), SOPClassUID=UID(STEM + "66.7"), Modality="SEG", number=51)
+    dataset.PerFrameFunctionalGroupsSequence = []
+    for height in (0, 5):
+        group, position = Dataset(), Dataset()
+        position.ImagePositionPatient = [0, 0, height]
+        group.PlanePositionSequence = [position]
+        dataset.PerFrameFunctionalGroupsSequence.append(group)
+    shown = picture(server, stored(server, part10(dataset)))
+    assert shown[:3].any(axis=2).all()
+    assert not shown[3].any()
+
+
 def test_colours_of_cielab_are_those_of_srgb() -> None:
     # Red of sRGB is L 54.29, a 80.81, b 69.89 under D50 (by the ICC profile of sRGB).
     assert np.abs(np.subtract(rgb_of_cielab(54.29, 80.81, 69.89), (255, 0, 0))).max() <= 1

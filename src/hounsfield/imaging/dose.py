@@ -5,19 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hounsfield import errors
 from hounsfield.dicom.part10 import Head
 from hounsfield.dicom.scan import Buffer
 from hounsfield.imaging.colour_maps import coloured, grey_of_values
-from hounsfield.imaging.decode import decode
-from hounsfield.imaging.description import describe
-from hounsfield.imaging.frames import count_frames, read_frame
 from hounsfield.imaging.geometry import places_of
+from hounsfield.imaging.grey_frames import grey_frames, stored_values
 from hounsfield.imaging.lettering import ADVANCE, HEIGHT, write
 from hounsfield.imaging.lut import Rescale, modality_values
 from hounsfield.imaging.units import read_modality, read_units
 
-_FRAMES_MAX = 4096
 _SMALLEST_SIDE = 256
 _BAR_PIXELS = 60
 
@@ -44,21 +40,12 @@ def hottest_plane(data: Buffer, head: Head) -> DosePlane:
     Corrupt
         If one cannot be decoded.
     """
-    count = count_frames(head, len(data))
-    if not 0 < count <= _FRAMES_MAX:
-        raise errors.Unsupported(f"a dose with {count} frames")
-    description = describe(head.dataset, pixel_data_vr=head.pixel_data_vr or "OW")
+    frames = grey_frames(data, head)
     places = places_of(head.dataset, 1)[0]
-    modality = read_modality(places, is_signed=description.is_signed)
-    best, highest = 1, -np.inf
-    for number in range(1, count + 1):
-        stored = decode(read_frame(data, head, number, description=description)).array
-        peak = float(stored.max())
-        if peak > highest:
-            best, highest = number, peak
-    stored = decode(read_frame(data, head, best, description=description)).array[..., 0]
+    modality = read_modality(places, is_signed=frames.description.is_signed)
+    best = max(range(1, frames.count + 1), key=lambda number: float(stored_values(frames, number).max()))
     scale = modality if isinstance(modality, Rescale) else Rescale()
-    values = modality_values(stored, scale)
+    values = modality_values(stored_values(frames, best), scale)
     return DosePlane(values, read_units(places), best, float(values.max()))
 
 

@@ -4,21 +4,17 @@ PS3.3 C.8.20 (Segmentation), C.10.7.1.1 (colours in CIELab).
 """
 
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hounsfield import errors
 from hounsfield.dicom.dataset import Dataset
 from hounsfield.dicom.part10 import Head
 from hounsfield.dicom.scan import Buffer
 from hounsfield.dicom.tags import SOP_CLASS_UID, Tag
-from hounsfield.imaging.decode import decode
-from hounsfield.imaging.description import describe
-from hounsfield.imaging.frames import count_frames, read_frame
 from hounsfield.imaging.fusion import blend
 from hounsfield.imaging.geometry import Places, places_of, read_planes
+from hounsfield.imaging.grey_frames import GreyFrames, grey_frames, stored_values
 
 SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
 LABEL_MAP_STORAGE = "1.2.840.10008.5.1.4.1.1.66.7"
@@ -35,25 +31,18 @@ _DERIVATION_SEQUENCE: Tag = 0x00089124
 _SOURCE_SEQUENCE: Tag = 0x00082112
 _REFERENCED_INSTANCE: Tag = 0x00081155
 _REFERENCED_FRAME: Tag = 0x00081160
-_FRAMES_MAX = 4096
 _OPACITY = 0.55
 
 # Where a segment has no colour: as different as can be.
-_COLOURS = MappingProxyType(
-    dict(
-        enumerate(
-            [
-                (230, 25, 75),
-                (60, 180, 75),
-                (255, 225, 25),
-                (0, 130, 200),
-                (245, 130, 48),
-                (145, 30, 180),
-                (70, 240, 240),
-                (240, 50, 230),
-            ]
-        )
-    )
+_COLOURS = (
+    (230, 25, 75),
+    (60, 180, 75),
+    (255, 225, 25),
+    (0, 130, 200),
+    (245, 130, 48),
+    (145, 30, 180),
+    (70, 240, 240),
+    (240, 50, 230),
 )
 
 
@@ -143,27 +132,33 @@ def fullest_plane(data: Buffer, head: Head) -> SegmentedPlane:
     Corrupt
         If one cannot be decoded.
     """
-    count = count_frames(head, len(data))
-    if not 0 < count <= _FRAMES_MAX:
-        raise errors.Unsupported(f"a segmentation with {count} frames")
-    places = places_of(head.dataset, count)
-    coverages = [_coverage(data, head, number) for number in range(1, count + 1)]
+    frames = grey_frames(data, head)
+    places = places_of(head.dataset, frames.count)
     planes: dict[object, list[int]] = {}
-    for index, plane in enumerate(read_planes(head.dataset, count)):
+    for index, plane in enumerate(read_planes(head.dataset, frames.count)):
         planes.setdefault(index if plane is None else plane.position, []).append(index)
-    fullest = max(planes.values(), key=lambda group: sum(int(coverages[index].sum()) for index in group))
-    return _painted(head, [(places[index], coverages[index]) for index in fullest])
+    # Looked at twice rather than kept: there may be thousands, large ones.
+    sizes = [_size(_coverage(frames, index + 1), head) for index in range(frames.count)]
+    fullest = max(planes.values(), key=lambda group: sum(sizes[index] for index in group))
+    return _painted(head, [(places[index], _coverage(frames, index + 1)) for index in fullest])
 
 
-def _coverage(data: Buffer, head: Head, number: int) -> NDArray[np.uint8]:
+def _coverage(frames: GreyFrames, number: int) -> NDArray[np.uint8]:
     """What a frame holds: of fractions 0 to 255, of a label map the segments' numbers."""
-    array = decode(read_frame(data, head, number)).array[..., 0]
-    if head.dataset.text(SOP_CLASS_UID) == LABEL_MAP_STORAGE:
+    array, dataset = stored_values(frames, number), frames.head.dataset
+    if _is_label_map(dataset):
         return np.asarray(np.minimum(array, 255), np.uint8)
-    maximum = head.dataset.int(_MAXIMUM_FRACTION) or 1
-    is_binary = describe(head.dataset).bits_allocated == 1
-    scale = 255.0 if is_binary else 255.0 / max(maximum, 1)
-    return np.asarray(np.clip(array * scale, 0, 255), np.uint8)
+    highest = 1 if frames.description.bits_allocated == 1 else max(dataset.int(_MAXIMUM_FRACTION) or 1, 1)
+    return np.asarray(np.clip(array * (255.0 / highest), 0, 255), np.uint8)
+
+
+def _size(coverage: NDArray[np.uint8], head: Head) -> int:
+    """How much of a plane is in segments."""
+    return int(np.count_nonzero(coverage) * 255 if _is_label_map(head.dataset) else coverage.sum())
+
+
+def _is_label_map(dataset: Dataset) -> bool:
+    return dataset.text(SOP_CLASS_UID) == LABEL_MAP_STORAGE
 
 
 def _painted(head: Head, frames: list[tuple[Places, NDArray[np.uint8]]]) -> SegmentedPlane:
@@ -171,7 +166,7 @@ def _painted(head: Head, frames: list[tuple[Places, NDArray[np.uint8]]]) -> Segm
     colours = {segment.number: segment.colour for segment in read_segments(head.dataset)}
     shape = frames[0][1].shape
     picture, covered = np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.uint8)
-    is_label_map = head.dataset.text(SOP_CLASS_UID) == LABEL_MAP_STORAGE
+    is_label_map = _is_label_map(head.dataset)
     for places, coverage in frames:
         layers = (
             [(number, np.where(coverage == number, 255, 0)) for number in np.unique(coverage) if number]
