@@ -6,7 +6,18 @@ import sys
 import pytest
 
 # Codecs, drivers and parsers of which most servers need none, and no server while it starts.
-_OF_SERVERS = {"PIL", "cryptography", "cv2", "openjpeg", "psycopg", "pydicom", "pylibjpeg", "lxml", "jpeg_ls"}
+_OF_SERVERS = {
+    "PIL",
+    "cryptography",
+    "cv2",
+    "imagecodecs",
+    "openjpeg",
+    "psycopg",
+    "pydicom",
+    "pylibjpeg",
+    "lxml",
+    "jpeg_ls",
+}
 _OF_COMMANDS = _OF_SERVERS | {"asyncio", "lupa", "numpy", "sqlite3", "uvicorn"}
 
 

@@ -206,6 +206,20 @@ def test_of_a_label_map_the_plane_with_most_pixels_in_segments_is_shown(server: 
     assert not shown[3].any()
 
 
+def test_segments_of_a_label_map_have_numbers_beyond_255(server: Server) -> None:
+    labels = np.zeros((4, 5), np.uint16)
+    labels[0], labels[3] = 1001, 255
+    dataset = image(labels, SOPClassUID=UID(STEM + "66.7"), Modality="SEG", number=52)
+    dataset.SegmentSequence = []
+    for number in (255, 1001):
+        item = Dataset()
+        item.SegmentNumber, item.SegmentLabel, item.SegmentAlgorithmType = number, "x", "MANUAL"
+        dataset.SegmentSequence.append(item)
+    shown = picture(server, stored(server, part10(dataset)))
+    assert shown[0, 0].tolist() == [60, 180, 75]
+    assert shown[3, 0].tolist() == [230, 25, 75]
+
+
 def test_colours_of_cielab_are_those_of_srgb() -> None:
     # Red of sRGB is L 54.29, a 80.81, b 69.89 under D50 (by the ICC profile of sRGB).
     assert np.abs(np.subtract(rgb_of_cielab(54.29, 80.81, 69.89), (255, 0, 0))).max() <= 1

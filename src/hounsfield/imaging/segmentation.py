@@ -33,6 +33,8 @@ _REFERENCED_INSTANCE: Tag = 0x00081155
 _REFERENCED_FRAME: Tag = 0x00081160
 _OPACITY = 0.55
 
+Coverage = NDArray[np.uint8] | NDArray[np.uint16]
+
 # Where a segment has no colour: as different as can be.
 _COLOURS = (
     (230, 25, 75),
@@ -143,16 +145,16 @@ def fullest_plane(data: Buffer, head: Head) -> SegmentedPlane:
     return _painted(head, [(places[index], _coverage(frames, index + 1)) for index in fullest])
 
 
-def _coverage(frames: GreyFrames, number: int) -> NDArray[np.uint8]:
+def _coverage(frames: GreyFrames, number: int) -> Coverage:
     """What a frame holds: of fractions 0 to 255, of a label map the segments' numbers."""
     array, dataset = stored_values(frames, number), frames.head.dataset
     if _is_label_map(dataset):
-        return np.asarray(np.minimum(array, 255), np.uint8)
+        return np.asarray(array, np.uint16)  # PS3.3 C.8.20.2: 8 or 16 bits.
     highest = 1 if frames.description.bits_allocated == 1 else max(dataset.int(_MAXIMUM_FRACTION) or 1, 1)
     return np.asarray(np.clip(array * (255.0 / highest), 0, 255), np.uint8)
 
 
-def _size(coverage: NDArray[np.uint8], head: Head) -> int:
+def _size(coverage: Coverage, head: Head) -> int:
     """How much of a plane is in segments."""
     return int(np.count_nonzero(coverage) * 255 if _is_label_map(head.dataset) else coverage.sum())
 
@@ -161,7 +163,7 @@ def _is_label_map(dataset: Dataset) -> bool:
     return dataset.text(SOP_CLASS_UID) == LABEL_MAP_STORAGE
 
 
-def _painted(head: Head, frames: list[tuple[Places, NDArray[np.uint8]]]) -> SegmentedPlane:
+def _painted(head: Head, frames: list[tuple[Places, Coverage]]) -> SegmentedPlane:
     """All segments of a plane in one picture; where two overlap the later one is seen."""
     colours = {segment.number: segment.colour for segment in read_segments(head.dataset)}
     shape = frames[0][1].shape
