@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from hounsfield import __version__
 from hounsfield.archive import Archive
@@ -48,6 +49,7 @@ from hounsfield.ingest.upload import UploadOptions
 from hounsfield.jobs.commitment import commitment_kind
 from hounsfield.jobs.engine import Engine
 from hounsfield.jobs.get_scu import get_scu_kind
+from hounsfield.jobs.kept_buckets import clear_forgotten
 from hounsfield.jobs.kinds import JobKind
 from hounsfield.jobs.ledger import EngineOptions
 from hounsfield.jobs.move_scu import move_scu_kind
@@ -156,7 +158,7 @@ def _build(configuration: Configuration, stack: ExitStack) -> tuple[Host, Networ
     stability.start()
     stack.callback(stability.stop)
     host = _host(configuration, archive, intake, found)
-    return host, _join_network(configuration, host), area
+    return host, _join_network(configuration, host, area.spool.folder.parent), area
 
 
 def _metrics(configuration: Configuration, stack: ExitStack) -> Metrics:
@@ -227,11 +229,13 @@ def _host(configuration: Configuration, archive: Archive, intake: Intake, found:
     return host
 
 
-def _join_network(configuration: Configuration, host: Host) -> Network:
-    """All that has to do with other servers, and the doors that need it."""
+def _join_network(configuration: Configuration, host: Host, folder: Path) -> Network:
+    """All that has to do with other servers, and the doors that need it; `folder` is for files on their way."""
     filters = dicom.OutgoingFilters(host.outgoing_find_filters, host.outgoing_store_filters)
     network = dicom.network(configuration, host.archive, filters)
     transfer = dicom.transfer_options(configuration)
+    transfers_folder = folder / "transfers"
+    clear_forgotten(transfers_folder, host.archive)
     _add_forwarding(configuration, host, network)
     for kind in (
         store_scu_kind(network),
@@ -240,7 +244,7 @@ def _join_network(configuration: Configuration, host: Host) -> Network:
         peer_store_kind(network),
         commitment_kind(network),
         push_kind(network, transfer),
-        pull_kind(network, transfer, host.intake),
+        pull_kind(network, transfer, host.intake, transfers_folder),
     ):
         host.job_kinds[kind.name] = kind
     announce(dicom.acceptance_rules(configuration), host.intake.options.settings)

@@ -48,7 +48,7 @@ class JobRun:
     that was done after that is done again. `progress` goes from 0 to 1. `content` is what the job tells the world,
     unless its kind has a function for that. `error_payload` is told beside the error if the job fails. With
     `is_save_wanted` the state is saved at the next yield however short ago that was done; the job sets it before what
-    must not be done twice.
+    must not be done twice. `is_cancelled` says when the generator is closed that it will not be run again.
     """
 
     id: str
@@ -60,6 +60,7 @@ class JobRun:
     outputs: dict[str, JobOutput] = field(default_factory=dict)
     error_payload: object = None
     is_save_wanted: bool = False
+    is_cancelled: bool = False
 
     def release(self) -> None:
         """Delete the outputs."""

@@ -78,6 +78,7 @@ def _run(node: Node, active: Active) -> None:
         steps = held.steps if held else active.kind.run(active.run)
         wish = _advance(node, active, steps)
         if wish is not None and not _is_to_be_held(active, wish):
+            active.run.is_cancelled = wish is Wish.CANCEL
             close(steps)
     except TryAgain as error:
         _leave(node, active, JobState.RETRY, None, error.seconds)

@@ -7,7 +7,7 @@ import hashlib
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -145,13 +145,14 @@ def expand(data: Buffer, length: int) -> bytes:
 
 @dataclass(slots=True)
 class Reception:
-    """What is being received: the plan, and the buckets that came."""
+    """What is being received: the plan, and the buckets that came; `place` makes the file of the bucket of a number."""
 
     parts: Sequence[Part]
     buckets: Sequence[Bucket]
     is_compressed: bool
     spool: Spool
     received: dict[int, SpoolFile] = field(default_factory=dict)
+    place: Callable[[int], SpoolFile] | None = None
 
     def __post_init__(self) -> None:
         """Raise BadRequest unless every byte of every instance is in a bucket, once and in order."""
@@ -184,11 +185,11 @@ class Reception:
         body = expand(data, length) if self.is_compressed else data
         if len(body) != length:
             raise ProtocolViolation(f"WriteUncompressedBucket: {len(body)} != {length}")
-        file = self.spool.create()
-        file.write(body)
         former = self.received.pop(index, None)
         if former is not None:
             former.close()
+        file = self.spool.create() if self.place is None else self.place(index)
+        file.write(body)
         self.received[index] = file
 
     def commit(self, intake: Intake, origin: Origin) -> None:
@@ -222,6 +223,12 @@ class Reception:
         for piece in pieces:
             file.write(piece)
         return file
+
+    def leave(self) -> None:
+        """Leave the files of all buckets to whoever goes on."""
+        for file in self.received.values():
+            file.leave()
+        self.received.clear()
 
     def close(self) -> None:
         """Forget it all."""

@@ -68,6 +68,10 @@ class SpoolFile:
         if not self._taken:
             self.path.unlink(missing_ok=True)
 
+    def leave(self) -> None:
+        """Release the file, and leave it to whoever opens it next."""
+        self._release()
+
     def _release(self) -> None:
         if self._map is not None:
             with contextlib.suppress(BufferError):  # A view is still alive: the map goes with it.
