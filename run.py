@@ -51,8 +51,10 @@ def main(arguments: list[str]) -> int:
 
 
 def run_tests(options: list[str]) -> int:
-    """Every test, on all the processors."""
-    parallel = [] if any(option.startswith("-n") for option in options) else ["-n", "auto"]
+    """Every test, on all the processors, by half as many workers more: tests wait a good part of their time."""
+    processors = os.cpu_count() or 1
+    workers = str(processors + (processors + 1) // 2)
+    parallel = [] if any(option.startswith("-n") for option in options) else ["-n", workers]
     return replace_by([str(PYTHON), "-m", "pytest", *parallel, *options])
 
 

@@ -48,8 +48,6 @@ class DeclaredTag:
     tag: Tag
     vr: str
     name: str
-    minimum_multiplicity: int
-    maximum_multiplicity: int
     private_creator: str
 
 
@@ -116,7 +114,7 @@ def _declared_tag(key: str, value: Json, default_creator: str) -> DeclaredTag:
     tag = int(found[1], 16) << 16 | int(found[2], 16)
     if not is_private(tag) and standard_entry(tag) is not None:
         raise refuse(2042, f'"{key}" in "Dictionary" is already an attribute of the standard')
-    return DeclaredTag(tag, vr, name, minimum, maximum, creator)
+    return DeclaredTag(tag, vr, name, creator)
 
 
 def read_extra_main_dicom_tags(

@@ -86,11 +86,6 @@ class FileSender:
         self._is_watching = False
         self._deadline: asyncio.TimerHandle | None = None
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether something is being sent."""
-        return self._done is not None
-
     def send(self, head: bytes, file: CachedFile, body: FileBody, done: Callable[[bool], None]) -> None:
         """Begin; `file` is closed at the end. `done` may be called before this returns."""
         self._head, self._file, self._done = head + file.lead, file.fd, done

@@ -24,7 +24,6 @@ class JobState(Enum):
 
 TOPIC = "jobs"
 """What is told to all servers when a job may be taken, has ended, or is wanted to do something."""
-UNFINISHED = (JobState.PENDING, JobState.RUNNING, JobState.PAUSED, JobState.RETRY)
 FINISHED = (JobState.SUCCESS, JobState.FAILURE)
 
 
