@@ -1,12 +1,11 @@
 """Jobs that change instances in place: all of a study is changed, or nothing of it, wherever they are stopped."""
 
-import shutil
+import errno
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from io import BytesIO
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
 
 import pydicom
 import pytest
@@ -24,7 +23,9 @@ from hounsfield.jobs.kinds import JobRun, TryAgain
 from hounsfield.jobs.modify import Task, instances_of, labels_around, run_modification
 from hounsfield.jobs.rewriting import Workshop
 from hounsfield.retrieve.files import find_dicom
+from hounsfield.store import filesystem
 from hounsfield.store.area import FileKey
+from hounsfield.store.durable import write_all
 
 _COUNT = 24
 _UIDS = ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]
@@ -115,17 +116,18 @@ def _assert_replaced(server: Server) -> None:
     assert len(list(server.area.keys())) == _COUNT
 
 
-class _Usage(NamedTuple):
-    total: int
-    free: int
-
-
 def test_a_disk_that_becomes_full_leaves_all_originals(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = count()
+    written = count()
+
+    def write_until_full(fd: int, parts: list[memoryview]) -> int:
+        if next(written) >= _COUNT // 2:
+            raise OSError(errno.ENOSPC, "full")
+        return write_all(fd, parts)
+
     with monkeypatch.context() as patched:
-        patched.setattr(shutil, "disk_usage", lambda _: _Usage(1 << 40, (1 << 30) * (next(asked) < 12)))
+        patched.setattr(filesystem, "write_all", write_until_full)
         with pytest.raises(StorageFull):
             _finish(server, _run(server))
     _assert_untouched(server)
