@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,7 +71,8 @@ class FarAway:
                 if data:
                     way.target.sendall(data)
                 else:
-                    way.target.shutdown(socket.SHUT_WR)
+                    with suppress(OSError):  # The other end has gone too.
+                        way.target.shutdown(socket.SHUT_WR)
 
 
 def main() -> None:

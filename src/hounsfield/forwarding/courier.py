@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from hounsfield.dicom.identifiers import PublicId
 from hounsfield.errors import ArchiveError, DatabaseUnavailable, NotFound
-from hounsfield.forwarding.carriers import Carrier, carrier, is_refusal
+from hounsfield.forwarding.carriers import Carried, Carrier, Load, carrier, is_refusal
 from hounsfield.forwarding.destinations import Destination
 from hounsfield.forwarding.options import ForwardingOptions, delay_seconds
 from hounsfield.index import deliveries
@@ -77,51 +78,68 @@ class Courier:
         """Send some; whether the destination is well enough to go on."""
         with self.network.archive.database.read() as tx:
             loaded = load_to_send(tx, [delivery.public_id for delivery in page])
-        places = {instance.public_id: place for place, instance in enumerate(loaded)}
+        found = {instance.public_id: instance for instance in loaded}
+        load: list[tuple[Delivery, StoredInstance]] = []
         for delivery in page:
-            if not self.is_wanted():
-                break
-            place = places.get(delivery.public_id)
-            if place is None:
+            instance = found.get(PublicId(delivery.public_id))
+            if instance is None:
                 gone = "The instance was deleted before it could be sent"
                 self._refuse(delivery, NotFound(gone), is_final=True)
-            elif not self._send(sends, delivery, loaded[place], loaded[place + 1 :]):
-                return False
-            if time.monotonic() - self.flushed > _FLUSH_SECONDS:
-                self._flush()
+            else:
+                load.append((delivery, instance))
+        is_well = self._carry(sends, load)
         self._flush()
-        return True
+        return is_well
 
-    def _send(
-        self, sends: Carrier, delivery: Delivery, instance: StoredInstance, coming: Sequence[StoredInstance]
-    ) -> bool:
-        """Send one; whether the destination is well enough to go on."""
-        is_connected = False
+    def _carry(self, sends: Carrier, load: Load) -> bool:
+        """Send some; whether the destination is well enough to go on.
+
+        One that failed gets one instance at a time, so that it is known which is at fault.
+        """
+        trouble = None
         try:
-            sends.connect(delivery, instance, coming)
-            is_connected = True
-            self.sent += sends.carry(delivery, instance, coming)
-            self.failures, had_failed = 0, self.failures
-        except DatabaseUnavailable:
-            raise
-        except ArchiveError as error:
-            if is_refusal(error) and is_connected:
-                return self._refuse(delivery, error)
-            if is_connected and delivery.attempts + 1 >= _PATIENT_ATTEMPTS:
+            for carried in sends.carry(load, is_careful=self.failures > 0):
+                trouble = self._took(carried)
+                if trouble is not None or not self.is_wanted():
+                    break
+                if time.monotonic() - self.flushed > _FLUSH_SECONDS:
+                    self._flush()
+        finally:
+            for late in sends.drain():
+                self._arrive(late)
+        if trouble is not None:
+            self._back_off(trouble)
+        return trouble is None
+
+    def _took(self, carried: Carried) -> str | None:
+        """Note what became of one; why the destination is to be left alone, if it is."""
+        delivery, error = carried.delivery, carried.error
+        if isinstance(error, DatabaseUnavailable):
+            raise error
+        if error is not None and carried.is_connected and is_refusal(error):
+            return self._refuse(delivery, error)
+        if error is not None:
+            if carried.is_connected and delivery.attempts + 1 >= _PATIENT_ATTEMPTS:
                 self._defer(delivery, error)
-            elif is_connected:
+            elif carried.is_connected:
                 self._note(delivery, error, 0)
-            self._back_off(str(error))
-            return False
-        self.arrived.append(delivery)
-        self.refused_in_a_row = 0
+            return str(error)
+        self._arrive(carried)
+        self.failures, had_failed = 0, self.failures
         if had_failed:
             _log.warning("%s %s takes what it is sent again", *self._named())
             self._flush()
-        return True
+        return None
 
-    def _refuse(self, delivery: Delivery, error: ArchiveError, *, is_final: bool = False) -> bool:
-        """One instance was not taken: it comes again later, or has failed; whether others may go on."""
+    def _arrive(self, carried: Carried) -> None:
+        """One is done, if it is; whatever became of others is seen when they are sent again."""
+        if carried.error is None:
+            self.arrived.append(carried.delivery)
+            self.sent += carried.is_sent
+            self.refused_in_a_row = 0
+
+    def _refuse(self, delivery: Delivery, error: ArchiveError, *, is_final: bool = False) -> str | None:
+        """One instance was not taken: it comes again later, or has failed; why others may not go on, if so."""
         attempts = delivery.attempts + 1
         has_failed = is_final or 0 < self.options.maximum_attempts <= attempts
         self._note(delivery, error, self._later_ns(attempts), has_failed=has_failed)
@@ -133,10 +151,7 @@ class Courier:
                 error,
             )
         self.refused_in_a_row += not is_final
-        if self.refused_in_a_row < _MOST_REFUSALS:
-            return True
-        self._back_off(f"It refuses everything: {error}")
-        return False
+        return None if self.refused_in_a_row < _MOST_REFUSALS else f"It refuses everything: {error}"
 
     def _defer(self, delivery: Delivery, error: ArchiveError) -> None:
         """It may be this instance that breaks the connection: let others go first."""

@@ -66,8 +66,8 @@ MODALITIES = Section(
             "DicomAssociationCloseDelay",
             Kind.COUNT,
             5,
-            "How long a connection by which a Lua script sent to a modality is kept for the next C-STORE; 0 for not at "
-            "all.",
+            "How long a connection by which a Lua script or a queue sent to a modality is kept for the next C-STORE; 0 "
+            "for not at all.",
             unit="s",
         ),
     ),
