@@ -6,18 +6,15 @@ from functools import partial
 from typing import Any
 
 from hounsfield.deid.apply import put, remove
-from hounsfield.deid.references import map_references
 from hounsfield.deid.uid_map import UidMap
-from hounsfield.dicom.identifiers import identify
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.modules import MODULES
 from hounsfield.dicom.mutable import MutableDataset, values_of
 from hounsfield.dicom.part10 import Head
-from hounsfield.dicom.tags import SERIES_INSTANCE_UID, SOP_INSTANCE_UID
-from hounsfield.index.metadata import MetadataType
 from hounsfield.ingest.instance import Origin, OriginKind
 from hounsfield.jobs.kinds import JobKind, JobRun
-from hounsfield.jobs.rewriting import Made, Tally, Workshop, delete_originals, rewrite, rewrite_all
+from hounsfield.jobs.remaking import remake, renumber
+from hounsfield.jobs.rewriting import Tally, Workshop
 from hounsfield.retrieve.datasets import read_instance
 
 KIND = "MergeStudy"
@@ -92,23 +89,14 @@ def run_merge(workshop: Workshop, run: JobRun) -> Iterator[None]:
     values = values_of(model.dataset, _COPIED)
 
     def change(head: Head, dataset: MutableDataset) -> None:
-        own = identify(head.dataset)
         for tag in _COPIED:
             if tag in values:
                 put(dataset, tag, values[tag])
             else:
                 remove(dataset, tag)
-        dataset.set_text(SERIES_INSTANCE_UID, uids.uid(own.series_instance_uid))
-        dataset.set_text(SOP_INSTANCE_UID, uids.uid(own.sop_instance_uid))
-        map_references(dataset, moved)
+        renumber(head, dataset, uids, moved)
 
-    def one(public_id: str) -> Made:
-        return rewrite(workshop, origin, public_id, change, MetadataType.MODIFIED_FROM)
-
-    yield from rewrite_all(run, workshop, task.instances, one)
-    if not task.keeps_source:
-        yield from delete_originals(run, workshop, task.instances)
-    run.progress = 1.0
+    yield from remake(run, workshop, task.instances, origin, change, keeps_source=task.keeps_source)
 
 
 def content(run: JobRun) -> dict[str, object]:

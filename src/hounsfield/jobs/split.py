@@ -6,18 +6,17 @@ from functools import partial
 from typing import Any
 
 from hounsfield.deid.apply import put, remove
-from hounsfield.deid.references import map_references
 from hounsfield.deid.request import Request, read_modification
 from hounsfield.deid.uid_map import UidMap
-from hounsfield.dicom.identifiers import Identifiers, identify
+from hounsfield.dicom.identifiers import Identifiers
 from hounsfield.dicom.levels import Level
 from hounsfield.dicom.mutable import MutableDataset
 from hounsfield.dicom.part10 import Head
-from hounsfield.dicom.tags import PATIENT_ID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID
-from hounsfield.index.metadata import MetadataType
+from hounsfield.dicom.tags import PATIENT_ID, STUDY_INSTANCE_UID
 from hounsfield.ingest.instance import Origin, OriginKind
 from hounsfield.jobs.kinds import JobKind, JobRun
-from hounsfield.jobs.rewriting import Made, Tally, Workshop, delete_originals, rewrite, rewrite_all
+from hounsfield.jobs.remaking import remake, renumber
+from hounsfield.jobs.rewriting import Tally, Workshop
 
 KIND = "SplitStudy"
 
@@ -97,23 +96,14 @@ def run_split(workshop: Workshop, run: JobRun) -> Iterator[None]:
     moved = {uid: uids.uid(uid) for uid in task.moved}
 
     def change(head: Head, dataset: MutableDataset) -> None:
-        own = identify(head.dataset)
         for tag in request.removed:
             remove(dataset, tag)
         for tag, value in sorted(request.replaced.items()):
             put(dataset, tag, value, request.private_creator)
         dataset.set_text(STUDY_INSTANCE_UID, task.target_study_uid)
-        dataset.set_text(SERIES_INSTANCE_UID, uids.uid(own.series_instance_uid))
-        dataset.set_text(SOP_INSTANCE_UID, uids.uid(own.sop_instance_uid))
-        map_references(dataset, moved)
+        renumber(head, dataset, uids, moved)
 
-    def one(public_id: str) -> Made:
-        return rewrite(workshop, origin, public_id, change, MetadataType.MODIFIED_FROM)
-
-    yield from rewrite_all(run, workshop, task.instances, one)
-    if not request.keeps_source:
-        yield from delete_originals(run, workshop, task.instances)
-    run.progress = 1.0
+    yield from remake(run, workshop, task.instances, origin, change, keeps_source=request.keeps_source)
 
 
 def content(run: JobRun) -> dict[str, object]:
