@@ -14,7 +14,6 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 from hounsfield.store.area import FileKey
 from hounsfield.store.durable import make_folder, sync_folder
@@ -132,7 +131,14 @@ class SlotPool:
 
 
 def _new_slot(folder: Path, prefix: str, node: str) -> Slot:
-    made = str(uuid4())
-    key = FileKey(prefix + made[4 : len(made) - len(node)] + node)
+    key = FileKey(_random_name(prefix, node))
     name = f"{folder}/{key}"
     return Slot(key, name, os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600))
+
+
+def _random_name(start: str, end: str) -> str:
+    """A UUID of version 4 but for its first digits and its last."""
+    digits = os.urandom(16).hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    made = f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+    return start + made[len(start) : len(made) - len(end)] + end
