@@ -32,7 +32,8 @@ from hounsfield.index.query import Constraint, Match, Query
 from hounsfield.index.resources import ALL_PARTS, load
 from hounsfield.index.sqlite import SqliteDatabase
 from hounsfield.ingest.instance import Origin, OriginKind
-from hounsfield.ingest.receive import Incoming, IngestOptions, Intake, Outcome, receive
+from hounsfield.ingest.intake import Incoming, IngestOptions, Intake, Outcome
+from hounsfield.ingest.receive import receive
 from hounsfield.ingest.settling import Settling
 from hounsfield.net.buffers import BufferBudget, BufferOptions, DataSetBuffer
 from hounsfield.net.dimse import DATA_SET_FOLLOWS, CommandField, encode_command

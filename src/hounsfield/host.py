@@ -14,7 +14,7 @@ from hounsfield.hooks import FindFilter, OutgoingFindFilter, OutgoingStoreFilter
 from hounsfield.http.asgi import RequestFilter
 from hounsfield.http.local import LocalCalls
 from hounsfield.http.routing import ExpressionRoute, Route
-from hounsfield.ingest.receive import Filter, Intake
+from hounsfield.ingest.intake import Filter, Intake
 from hounsfield.ingest.upload import UploadOptions
 from hounsfield.jobs.engine import Engine
 from hounsfield.jobs.kinds import JobKind

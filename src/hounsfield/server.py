@@ -40,7 +40,8 @@ from hounsfield.http.server import HttpServer
 from hounsfield.imaging.isolation import isolated
 from hounsfield.index.insertion import find_main_tags_version
 from hounsfield.ingest.adoption import Adoption
-from hounsfield.ingest.receive import Filter, IngestOptions, Intake, Overwrite, receive
+from hounsfield.ingest.intake import Filter, IngestOptions, Intake, Overwrite
+from hounsfield.ingest.receive import receive
 from hounsfield.ingest.recovery import recover, restore_lost
 from hounsfield.ingest.settling import Settling
 from hounsfield.ingest.stability import StabilityMonitor

@@ -19,7 +19,7 @@ from pydicom.uid import UID
 from hounsfield.dicom.identifiers import Identifiers
 from hounsfield.dicom.part10 import read_head
 from hounsfield.errors import StorageFull
-from hounsfield.ingest.receive import Incoming, Outcome, Receipt
+from hounsfield.ingest.intake import Incoming, Outcome, Receipt
 from hounsfield.net.buffers import BufferOptions
 from hounsfield.net.messages import Operation, Service
 from hounsfield.net.negotiation import Policy

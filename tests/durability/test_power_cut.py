@@ -28,7 +28,7 @@ from hounsfield.events import EventBus
 from hounsfield.index.insertion import find_main_tags_version
 from hounsfield.index.resources import list_ids
 from hounsfield.index.sqlite import SqliteDatabase
-from hounsfield.ingest.receive import IngestOptions, Intake
+from hounsfield.ingest.intake import IngestOptions, Intake
 from hounsfield.ingest.recovery import recover
 from hounsfield.ingest.settling import Settling
 from hounsfield.retrieve.files import read_file

@@ -15,8 +15,8 @@ from tests.ingest.builders import DICOM, REST, Bench, make_file, make_image, ope
 from hounsfield.errors import ArchiveError
 from hounsfield.index.statistics import totals
 from hounsfield.ingest.instance import Reception
+from hounsfield.ingest.intake import IngestOptions, Overwrite, Receipt
 from hounsfield.ingest.note import Note, read_note, write_note
-from hounsfield.ingest.receive import IngestOptions, Overwrite, Receipt
 from hounsfield.ingest.upload import UploadOptions, upload
 from hounsfield.store import note as footers
 from hounsfield.store.compression import compress, decompress

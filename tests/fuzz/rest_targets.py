@@ -17,7 +17,7 @@ from hounsfield.dicom.levels import Level
 from hounsfield.http.dispatch import dispatch
 from hounsfield.http.messages import FileBody, Request, Response
 from hounsfield.http.routing import Route
-from hounsfield.ingest.receive import IngestOptions
+from hounsfield.ingest.intake import IngestOptions
 from hounsfield.rest.door import RestOptions
 
 _MOST_CHANGES = 200

@@ -17,7 +17,8 @@ from hounsfield.index.database import Database
 from hounsfield.index.insertion import find_main_tags_version
 from hounsfield.index.sqlite import SqliteDatabase
 from hounsfield.ingest.instance import Origin, OriginKind
-from hounsfield.ingest.receive import Filter, Incoming, IngestOptions, Intake, Receipt, receive
+from hounsfield.ingest.intake import Filter, Incoming, IngestOptions, Intake, Receipt
+from hounsfield.ingest.receive import receive
 from hounsfield.ingest.settling import Settling
 from hounsfield.store.area import StorageArea
 from hounsfield.store.filesystem import FilesystemArea

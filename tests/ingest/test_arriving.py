@@ -18,7 +18,7 @@ from hounsfield.index.resources import list_ids
 from hounsfield.index.sqlite import SqliteDatabase
 from hounsfield.ingest.arriving import Arriving
 from hounsfield.ingest.instance import origin_metadata
-from hounsfield.ingest.receive import Outcome
+from hounsfield.ingest.intake import Outcome
 from hounsfield.ingest.recovery import restore_lost
 from hounsfield.store.area import FileKey
 from hounsfield.store.memory import MemoryArea

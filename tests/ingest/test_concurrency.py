@@ -16,7 +16,7 @@ from hounsfield.errors import NotFound, StorageFull
 from hounsfield.index.deletion import delete
 from hounsfield.index.resources import list_ids
 from hounsfield.index.statistics import totals
-from hounsfield.ingest.receive import IngestOptions, Outcome, Overwrite
+from hounsfield.ingest.intake import IngestOptions, Outcome, Overwrite
 from hounsfield.ingest.recovery import restore_lost
 from hounsfield.retrieve.files import read_file
 

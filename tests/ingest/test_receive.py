@@ -31,8 +31,9 @@ from hounsfield.index.patients import is_protected, next_to_recycle, set_protect
 from hounsfield.index.resources import Resource, get_row, list_ids, load
 from hounsfield.index.stability import settle_stable
 from hounsfield.index.statistics import Totals, totals
-from hounsfield.ingest.instance import Reception, describe
-from hounsfield.ingest.receive import Incoming, Outcome, Overwrite, date_of, receive
+from hounsfield.ingest.instance import Reception, date_of, describe
+from hounsfield.ingest.intake import Incoming, Outcome, Overwrite
+from hounsfield.ingest.receive import receive
 from hounsfield.retrieve.files import find_dicom, read_file
 from hounsfield.store.area import FileKey
 

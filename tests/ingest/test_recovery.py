@@ -26,8 +26,9 @@ from hounsfield.index.database import Row
 from hounsfield.index.deletion import delete
 from hounsfield.index.statistics import Totals, totals
 from hounsfield.ingest.instance import Reception
+from hounsfield.ingest.intake import Incoming, IngestOptions, Outcome, Overwrite
 from hounsfield.ingest.note import Note, write_note
-from hounsfield.ingest.receive import Incoming, IngestOptions, Outcome, Overwrite, receive
+from hounsfield.ingest.receive import receive
 from hounsfield.ingest.recovery import Recovered, recover
 from hounsfield.retrieve.files import read_file
 from hounsfield.store.area import FileKey

@@ -22,7 +22,7 @@ from hounsfield.index.postgres import PostgresDatabase
 from hounsfield.index.resources import list_ids
 from hounsfield.index.statistics import totals
 from hounsfield.ingest.adoption import Adoption
-from hounsfield.ingest.receive import IngestOptions, Outcome, Overwrite
+from hounsfield.ingest.intake import IngestOptions, Outcome, Overwrite
 from hounsfield.ingest.recovery import adopt, recover, restore_lost
 from hounsfield.ingest.stability import StabilityMonitor
 from hounsfield.store.filesystem import FilesystemArea

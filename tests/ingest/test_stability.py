@@ -13,7 +13,7 @@ from hounsfield.index.changes import ChangeType, list_changes
 from hounsfield.index.database import Transaction
 from hounsfield.index.resources import load
 from hounsfield.index.stability import settle_stable
-from hounsfield.ingest.receive import IngestOptions, Overwrite
+from hounsfield.ingest.intake import IngestOptions, Overwrite
 from hounsfield.ingest.stability import StabilityMonitor
 
 STABLE = {ChangeType.STABLE_PATIENT, ChangeType.STABLE_STUDY, ChangeType.STABLE_SERIES}

@@ -20,7 +20,8 @@ from hounsfield.dicom.levels import Level
 from hounsfield.errors import ArchiveError, BadRequest, Corrupt, StorageFull
 from hounsfield.index.resources import list_ids
 from hounsfield.index.statistics import totals
-from hounsfield.ingest.receive import Incoming, IngestOptions, Outcome, Receipt, receive
+from hounsfield.ingest.intake import Incoming, IngestOptions, Outcome, Receipt
+from hounsfield.ingest.receive import receive
 from hounsfield.ingest.upload import UploadOptions, upload
 from hounsfield.retrieve.files import find_dicom, read_attachment
 from hounsfield.store.area import FileKey

@@ -10,7 +10,7 @@ from tests.ingest.builders import Bench, make_file, open_bench
 from hounsfield.dicom.levels import Level
 from hounsfield.index.deletion import delete
 from hounsfield.index.resources import list_ids
-from hounsfield.ingest.receive import Outcome
+from hounsfield.ingest.intake import Outcome
 from hounsfield.ingest.young import YoungSeries
 
 

@@ -16,7 +16,7 @@ from hounsfield.dicom.levels import Level
 from hounsfield.errors import Corrupt, DatabaseUnavailable, NotFound, StorageFull
 from hounsfield.index.database import Transaction
 from hounsfield.index.replacing import Replacement
-from hounsfield.ingest.receive import IngestOptions, Intake, Overwrite
+from hounsfield.ingest.intake import IngestOptions, Intake, Overwrite
 from hounsfield.ingest.replacing import replace_all
 from hounsfield.jobs import replacing
 from hounsfield.jobs.kinds import JobRun, TryAgain

@@ -10,7 +10,7 @@ from hounsfield.automation import toolbox
 from hounsfield.config.options import OPTIONS
 from hounsfield.config.table.database import POSTGRES_MEMBERS
 from hounsfield.config.table.network import FORWARDING_MEMBERS
-from hounsfield.ingest.receive import Outcome
+from hounsfield.ingest.intake import Outcome
 from hounsfield.remote.modality import STORE_ASSOCIATIONS
 
 _ROOT = Path(__file__).parents[2]

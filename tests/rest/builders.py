@@ -22,7 +22,7 @@ from hounsfield.http.dispatch import Dispatcher, dispatch
 from hounsfield.http.messages import FileBody, Request, Response
 from hounsfield.http.routing import Router
 from hounsfield.index.insertion import find_main_tags_version
-from hounsfield.ingest.receive import Filter, IngestOptions, Intake
+from hounsfield.ingest.intake import Filter, IngestOptions, Intake
 from hounsfield.ingest.resumable import ResumableOptions, ResumableUploads
 from hounsfield.ingest.settling import Settling
 from hounsfield.ingest.upload import UploadOptions

@@ -9,7 +9,7 @@ import pytest
 from tests.rest.builders import Builder, Server, ids, real_file, slice_file
 
 from hounsfield.http.messages import FileBody
-from hounsfield.ingest.receive import IngestOptions, Overwrite
+from hounsfield.ingest.intake import IngestOptions, Overwrite
 from hounsfield.jobs.rewriting import LARGE
 from hounsfield.rest.door import RestOptions
 from hounsfield.retrieve.files import read_file

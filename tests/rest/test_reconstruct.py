@@ -8,7 +8,7 @@ import pytest
 from tests.rest.builders import Builder, Server, ids, real_file, slice_file
 
 from hounsfield.dicom.levels import Level
-from hounsfield.ingest.receive import IngestOptions
+from hounsfield.ingest.intake import IngestOptions
 from hounsfield.ingest.reconstruction import reconstruct
 from hounsfield.ingest.transcoding import TranscodingOptions, transcoder
 from hounsfield.rest.door import RestOptions

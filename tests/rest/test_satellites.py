@@ -7,7 +7,7 @@ from tests.rest.builders import Builder, Server, ids, slice_file
 
 from hounsfield.http.local import whole_body
 from hounsfield.http.messages import FileBody
-from hounsfield.ingest.receive import IngestOptions
+from hounsfield.ingest.intake import IngestOptions
 from hounsfield.rest.door import RestOptions
 
 IDS = dict(zip(("patients", "studies", "series", "instances"), ids(), strict=True))

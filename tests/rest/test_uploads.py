@@ -9,7 +9,8 @@ import pytest
 from tests.rest.builders import Builder, Server, ids, slice_file
 
 from hounsfield.ingest.instance import Origin, OriginKind
-from hounsfield.ingest.receive import Incoming, IngestOptions, receive
+from hounsfield.ingest.intake import Incoming, IngestOptions
+from hounsfield.ingest.receive import receive
 
 PATIENT, STUDY, SERIES, INSTANCE = ids()
 FORM = {"content_type": "multipart/form-data; boundary=zz"}

@@ -16,7 +16,7 @@ from hounsfield import errors
 from hounsfield.dicom.levels import Level
 from hounsfield.imaging.frames import NoPixelData, NoSuchFrame
 from hounsfield.imaging.render import Box
-from hounsfield.ingest.receive import IngestOptions
+from hounsfield.ingest.intake import IngestOptions
 from hounsfield.retrieve.frames import (
     ImageFormat,
     ImageRequest,

@@ -11,7 +11,7 @@ from hounsfield.dicom.main_tags import main_tags
 from hounsfield.dicom.tags import Tag
 from hounsfield.index.find import find
 from hounsfield.index.query import Constraint, Match, Query
-from hounsfield.ingest.receive import IngestOptions
+from hounsfield.ingest.intake import IngestOptions
 from hounsfield.retrieve.headers import header_access, read_headers
 from hounsfield.store.area import FileKey
 

@@ -14,7 +14,8 @@ from hounsfield.imaging.decode import decode
 from hounsfield.imaging.frames import read_frame as read_frame_of_file
 from hounsfield.imaging.transcode import transcode
 from hounsfield.ingest.instance import Origin, OriginKind
-from hounsfield.ingest.receive import Incoming, receive
+from hounsfield.ingest.intake import Incoming
+from hounsfield.ingest.receive import receive
 from hounsfield.retrieve import frames
 from hounsfield.store.area import FileKey
 from hounsfield.store.memory import MemoryArea

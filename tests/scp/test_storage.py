@@ -16,7 +16,7 @@ from hounsfield.dicom.part10 import read_head
 from hounsfield.errors import ArchiveError, Corrupt, StorageFull
 from hounsfield.ingest.c_store import DataSetMismatch
 from hounsfield.ingest.instance import Origin, OriginKind
-from hounsfield.ingest.receive import Incoming, Outcome, Receipt
+from hounsfield.ingest.intake import Incoming, Outcome, Receipt
 from hounsfield.net.agreement import Agreement, Caller, PresentationContext
 from hounsfield.net.buffers import Payload
 from hounsfield.net.dimse import CommandField

@@ -11,7 +11,8 @@ from hounsfield import cli
 from hounsfield.dicom.levels import Level
 from hounsfield.index.resources import Part, list_ids, load
 from hounsfield.index.statistics import totals
-from hounsfield.ingest.receive import Incoming, IngestOptions, Overwrite, receive
+from hounsfield.ingest.intake import Incoming, IngestOptions, Overwrite
+from hounsfield.ingest.receive import receive
 from hounsfield.retrieve.files import find_dicom
 from hounsfield.store.area import FileKey
 from hounsfield.store.files import FolderFiles

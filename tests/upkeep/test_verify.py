@@ -17,7 +17,7 @@ from hounsfield.dicom.levels import Level
 from hounsfield.index.database import Transaction
 from hounsfield.index.deletion import delete
 from hounsfield.index.resources import list_ids
-from hounsfield.ingest.receive import IngestOptions
+from hounsfield.ingest.intake import IngestOptions
 from hounsfield.store.area import FileKey
 from hounsfield.store.files import FolderFiles
 from hounsfield.store.filesystem import FilesystemArea

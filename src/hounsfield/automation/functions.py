@@ -20,7 +20,8 @@ from hounsfield.index.database import Transaction
 from hounsfield.index.key_values import delete_value, get_value, store_value
 from hounsfield.index.resources import find_level
 from hounsfield.index.stability import set_stable
-from hounsfield.ingest.receive import Intake, date_of
+from hounsfield.ingest.instance import date_of
+from hounsfield.ingest.intake import Intake
 
 _log = logging.getLogger("hounsfield.lua")
 

@@ -13,7 +13,7 @@ from hounsfield.hooks import Destination
 from hounsfield.host import Host
 from hounsfield.http.messages import Request
 from hounsfield.ingest.instance import Origin, OriginKind
-from hounsfield.ingest.receive import Incoming, TurnedAway
+from hounsfield.ingest.intake import Incoming, TurnedAway
 from hounsfield.net.agreement import Caller
 
 _log = logging.getLogger("hounsfield.lua")

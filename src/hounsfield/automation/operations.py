@@ -21,7 +21,8 @@ from hounsfield.http.local import LocalCalls, whole_body
 from hounsfield.http.messages import Response
 from hounsfield.index.metadata import MetadataType
 from hounsfield.ingest.instance import Origin, OriginKind
-from hounsfield.ingest.receive import Incoming, Intake, Outcome, receive
+from hounsfield.ingest.intake import Incoming, Intake, Outcome
+from hounsfield.ingest.receive import receive
 from hounsfield.jobs.kinds import JobKind, JobRun
 
 KIND = "SequenceOfOperations"

@@ -30,7 +30,7 @@ from hounsfield.dicom.levels import Level
 from hounsfield.dicom.part10 import read_head
 from hounsfield.dicom.uids import STORAGE_SOP_CLASSES
 from hounsfield.errors import BadRequest, Corrupt
-from hounsfield.ingest.receive import Incoming, Outcome, Receipt
+from hounsfield.ingest.intake import Incoming, Outcome, Receipt
 from hounsfield.net.dimse import Status
 from hounsfield.net.messages import Operation, Request, Response, Service, is_pending, part10_header
 from hounsfield.net.negotiation import Policy

@@ -14,7 +14,7 @@ from hounsfield.errors import BadRequest
 from hounsfield.forwarding.options import ForwardingOptions
 from hounsfield.hooks import OutgoingFindFilter, OutgoingStoreFilter
 from hounsfield.index.sending import StoredInstance
-from hounsfield.ingest.receive import Intake
+from hounsfield.ingest.intake import Intake
 from hounsfield.jobs.commitment import COMMITMENT_SCP, commitment_parameters
 from hounsfield.jobs.engine import Engine
 from hounsfield.jobs.store_scu import STORE_SCU, store_parameters

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from hounsfield.errors import ArchiveError
 from hounsfield.index.database import node_task
-from hounsfield.ingest.receive import Intake
+from hounsfield.ingest.intake import Intake
 from hounsfield.ingest.recovery import adopt
 from hounsfield.store.area import Recent
 

@@ -22,8 +22,9 @@ from hounsfield.index.changes import ChangeType, log_change
 from hounsfield.index.database import Transaction
 from hounsfield.index.keys import to_key
 from hounsfield.index.resources import get_row
+from hounsfield.ingest.instance import date_of
+from hounsfield.ingest.intake import Intake
 from hounsfield.ingest.note import ATTACHMENT_NOTE
-from hounsfield.ingest.receive import Intake, date_of
 from hounsfield.store.area import FileKey
 from hounsfield.store.compression import compress_pieces, decompress_pieces
 from hounsfield.store.spool import Buffer, SpoolFile

@@ -6,7 +6,7 @@ from hounsfield.dicom.part10 import Head
 from hounsfield.dicom.tags import SOP_CLASS_UID, SOP_INSTANCE_UID
 from hounsfield.errors import Conflict, Corrupt
 from hounsfield.ingest.instance import Origin
-from hounsfield.ingest.receive import Incoming
+from hounsfield.ingest.intake import Incoming
 from hounsfield.net.messages import Request, part10_header
 from hounsfield.store.spool import SpoolFile
 

@@ -1,7 +1,9 @@
 """From the head of a file to what the index keeps of it."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum
+from functools import lru_cache
 
 from hounsfield.dicom import tags
 from hounsfield.dicom.dataset import Dataset
@@ -168,3 +170,13 @@ def _unusual_pixel_vr(head: Head) -> str | None:
         return None
     is_byte = (head.dataset.int(tags.BITS_ALLOCATED) or 16) <= 8
     return vr if vr != ("OB" if is_byte else "OW") else None
+
+
+def date_of(time_ns: int) -> str:
+    """A time as `YYYYMMDDTHHMMSS` in UTC."""
+    return _date_of_second(time_ns // 1_000_000_000)
+
+
+@lru_cache(maxsize=16)
+def _date_of_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y%m%dT%H%M%S")

@@ -18,7 +18,7 @@ from hounsfield.index.reconstruction import rebuild
 from hounsfield.index.resources import ancestor, children, first_instance, list_ids
 from hounsfield.ingest.attachments import replace_content
 from hounsfield.ingest.instance import Origin, OriginKind, PublicIds, Reception, describe
-from hounsfield.ingest.receive import Incoming, Intake
+from hounsfield.ingest.intake import Incoming, Intake
 from hounsfield.store.area import FileKey
 from hounsfield.store.compression import decompress
 

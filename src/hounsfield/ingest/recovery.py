@@ -19,8 +19,8 @@ from hounsfield.index.database import Transaction
 from hounsfield.index.deletion import keep_deleted_files, mark_file_deleted
 from hounsfield.index.insertion import NewAttachment, add_instance
 from hounsfield.ingest.instance import describe
+from hounsfield.ingest.intake import Intake
 from hounsfield.ingest.note import ATTACHMENT_NOTE, Note, read_note
-from hounsfield.ingest.receive import Intake
 from hounsfield.store.area import FileKey, Recent
 from hounsfield.store.compression import decompress
 from hounsfield.store.note import crc32_of_parts

@@ -11,7 +11,8 @@ from hounsfield.index.database import Transaction
 from hounsfield.index.deletion import Deleted
 from hounsfield.index.insertion import Added
 from hounsfield.index.replacing import Replacement, replace_instances
-from hounsfield.ingest.receive import Intake, make_room, tell
+from hounsfield.ingest.intake import Intake
+from hounsfield.ingest.receive import make_room, tell
 from hounsfield.store.area import FileKey
 
 

@@ -13,7 +13,7 @@ from hounsfield.errors import ArchiveError
 from hounsfield.events import Event, InstanceReceived, ResourceStable, ResourceUnstable
 from hounsfield.index.pending import RECEIVED_PRECISION_NS
 from hounsfield.index.stability import next_unstable, settle_stable
-from hounsfield.ingest.receive import date_of
+from hounsfield.ingest.instance import date_of
 
 _log = logging.getLogger("hounsfield.generic")
 _RETRY_SECONDS = 5.0

@@ -13,7 +13,7 @@ from hounsfield.dicom.uids import transfer_syntax
 from hounsfield.errors import ArchiveError
 from hounsfield.imaging.frames import has_frames
 from hounsfield.imaging.transcode import transcode
-from hounsfield.ingest.receive import Incoming, Transcode
+from hounsfield.ingest.intake import Incoming, Transcode
 from hounsfield.store.spool import SpoolFile
 
 _log = logging.getLogger("hounsfield.generic")

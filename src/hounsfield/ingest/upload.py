@@ -13,7 +13,8 @@ from typing import IO
 
 from hounsfield.errors import ArchiveError, BadRequest, Corrupt, StorageFull
 from hounsfield.ingest.instance import Origin
-from hounsfield.ingest.receive import Incoming, Intake, Receipt, receive
+from hounsfield.ingest.intake import Incoming, Intake, Receipt
+from hounsfield.ingest.receive import receive
 from hounsfield.ingest.resumable import ResumableOptions
 from hounsfield.ingest.zip_reader import MAGICS, Entry, entries, expand
 from hounsfield.store.spool import Spool, SpoolFile

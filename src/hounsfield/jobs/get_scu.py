@@ -9,7 +9,8 @@ from hounsfield.dicom.levels import Level
 from hounsfield.errors import ArchiveError, Corrupt
 from hounsfield.ingest.c_store import DataSetMismatch, incoming
 from hounsfield.ingest.instance import Origin, OriginKind
-from hounsfield.ingest.receive import Intake, receive
+from hounsfield.ingest.intake import Intake
+from hounsfield.ingest.receive import receive
 from hounsfield.jobs.kinds import JobKind, JobRun
 from hounsfield.jobs.retrieval import Retrieval, level_of
 from hounsfield.jobs.store_scu import modality_of

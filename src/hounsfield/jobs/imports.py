@@ -10,7 +10,7 @@ import orjson
 
 from hounsfield.errors import ArchiveError, NotFound, StorageFull
 from hounsfield.ingest.instance import Origin, OriginKind
-from hounsfield.ingest.receive import Intake, Receipt
+from hounsfield.ingest.intake import Intake, Receipt
 from hounsfield.ingest.resumable import Resumable, ResumableUploads, UploadState
 from hounsfield.ingest.upload import EntryResult, UploadOptions, upload, upload_zip
 from hounsfield.ingest.zip_reader import MAGICS

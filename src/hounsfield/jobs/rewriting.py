@@ -30,8 +30,9 @@ from hounsfield.index.deletion import delete
 from hounsfield.index.metadata import MetadataType, get_stored, put_metadata
 from hounsfield.index.replacing import Replacement
 from hounsfield.index.resources import ancestor, find_row
-from hounsfield.ingest.instance import Origin
-from hounsfield.ingest.receive import Incoming, Intake, Outcome, Overwrite, Receipt, date_of, receive
+from hounsfield.ingest.instance import Origin, date_of
+from hounsfield.ingest.intake import Incoming, Intake, Outcome, Overwrite, Receipt
+from hounsfield.ingest.receive import receive
 from hounsfield.jobs.kinds import JobRun
 from hounsfield.retrieve.files import PlainFile, find_dicom, plain_file, read_attachment, read_file
 

@@ -18,7 +18,7 @@ from isal import igzip
 from hounsfield.errors import ArchiveError, Corrupt, PeerFailure
 from hounsfield.http.errors import CorruptedTransfer
 from hounsfield.ingest.instance import Origin, OriginKind
-from hounsfield.ingest.receive import Intake
+from hounsfield.ingest.intake import Intake
 from hounsfield.jobs.kept_buckets import KeptBuckets
 from hounsfield.jobs.kinds import JobKind, JobRun
 from hounsfield.jobs.resources import instances_of

@@ -16,7 +16,8 @@ from hounsfield.errors import BadRequest, Corrupt, NotFound
 from hounsfield.http.errors import CorruptedTransfer, ParameterOutOfRange, ProtocolViolation
 from hounsfield.index.sending import load_to_send
 from hounsfield.ingest.instance import Origin
-from hounsfield.ingest.receive import Incoming, Intake, receive
+from hounsfield.ingest.intake import Incoming, Intake
+from hounsfield.ingest.receive import receive
 from hounsfield.retrieve.files import map_attachment, with_md5
 from hounsfield.store.spool import Buffer, Spool, SpoolFile
 

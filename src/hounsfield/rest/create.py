@@ -50,7 +50,8 @@ from hounsfield.http.messages import Request, Response, answer_json
 from hounsfield.http.routing import Route
 from hounsfield.index.resources import find_level, first_instance
 from hounsfield.ingest.instance import Origin, OriginKind
-from hounsfield.ingest.receive import Incoming, Receipt, receive
+from hounsfield.ingest.intake import Incoming, Receipt
+from hounsfield.ingest.receive import receive
 from hounsfield.rest.contents import file_of, with_content
 from hounsfield.rest.door import Door
 from hounsfield.rest.formats import json_object

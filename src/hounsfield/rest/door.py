@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from hounsfield.archive import Archive
 from hounsfield.dicom.main_tags import MainTags
-from hounsfield.ingest.receive import Intake
+from hounsfield.ingest.intake import Intake
 from hounsfield.ingest.upload import UploadOptions
 from hounsfield.jobs.archives import ArchiveMaker
 from hounsfield.jobs.engine import Engine

@@ -25,7 +25,7 @@ from hounsfield.index.deletion import Deleted, delete
 from hounsfield.index.patients import is_protected, set_protected
 from hounsfield.index.resources import ancestor, children, find_level, list_ids
 from hounsfield.index.statistics import resource_statistics
-from hounsfield.ingest.receive import date_of
+from hounsfield.ingest.instance import date_of
 from hounsfield.rest.door import Door
 from hounsfield.rest.expansion import Expansion, expand, parse_content
 from hounsfield.rest.formats import TagFormat, format_of

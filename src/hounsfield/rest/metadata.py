@@ -20,7 +20,7 @@ from hounsfield.index.metadata import (
     put_metadata,
 )
 from hounsfield.index.resources import Part, Resource, get_row, load
-from hounsfield.ingest.receive import date_of
+from hounsfield.ingest.instance import date_of
 from hounsfield.rest.door import Door
 from hounsfield.rest.metadata_names import metadata_name, metadata_number
 from hounsfield.rest.revisions import check_write, etag, not_modified

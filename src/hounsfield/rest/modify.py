@@ -22,7 +22,7 @@ from hounsfield.imaging.transcode import transcode
 from hounsfield.index.database import Transaction
 from hounsfield.index.properties import next_anonymization
 from hounsfield.index.resources import find_level
-from hounsfield.ingest.receive import Overwrite
+from hounsfield.ingest.intake import Overwrite
 from hounsfield.jobs import modify
 from hounsfield.jobs.modify import Task, instances_of, is_in_place, labels_around
 from hounsfield.jobs.patient_consistency import check_patient

@@ -13,7 +13,7 @@ from hounsfield.http.errors import BadFileFormat
 from hounsfield.http.messages import JSON_TYPE, Request, Response, answer_json, body_length
 from hounsfield.http.routing import Route
 from hounsfield.ingest.instance import Origin, OriginKind
-from hounsfield.ingest.receive import Receipt
+from hounsfield.ingest.intake import Receipt
 from hounsfield.ingest.upload import upload_one_by_one
 from hounsfield.rest.door import Door
 from hounsfield.store.spool import SpoolFile

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from hounsfield.errors import ArchiveError, Corrupt, StorageFull
 from hounsfield.ingest.c_store import DataSetMismatch
-from hounsfield.ingest.receive import TurnedAway
+from hounsfield.ingest.intake import TurnedAway
 
 OUT_OF_RESOURCES = 0xA700
 DATA_SET_MISMATCH = 0xA900

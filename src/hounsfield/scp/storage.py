@@ -10,7 +10,7 @@ from functools import partial
 from hounsfield.dicom.levels import Level
 from hounsfield.ingest.c_store import incoming
 from hounsfield.ingest.instance import Origin, OriginKind
-from hounsfield.ingest.receive import Incoming, Receipt
+from hounsfield.ingest.intake import Incoming, Receipt
 from hounsfield.net.dimse import CommandField, Status
 from hounsfield.net.messages import Operation, Request, Response, Responses, Service, part10_header
 from hounsfield.scp.status import store_status

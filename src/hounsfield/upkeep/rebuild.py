@@ -19,9 +19,9 @@ from hounsfield.errors import ArchiveError, Corrupt
 from hounsfield.index.attachments import AttachmentType, Compression, unknown_files
 from hounsfield.index.database import Transaction
 from hounsfield.index.insertion import NewAttachment, NewInstance, ParentsMissing, add_instance
-from hounsfield.ingest.instance import Origin, OriginKind, Reception, describe
+from hounsfield.ingest.instance import Origin, OriginKind, Reception, date_of, describe
+from hounsfield.ingest.intake import Intake
 from hounsfield.ingest.note import Note, read_note
-from hounsfield.ingest.receive import Intake, date_of
 from hounsfield.store.area import FileKey
 from hounsfield.store.compression import decompress
 from hounsfield.store.files import FolderFiles
