@@ -58,6 +58,15 @@ def test_a_body_beyond_the_limit_is_refused(build: Build) -> None:
     assert received.startswith(b"HTTP/1.1 413")
 
 
+def test_who_sends_too_large_a_body_gets_to_see_it(build: Build) -> None:
+    house = build(replace(OPTIONS, maximum_body_bytes=1000))
+    with socket.create_connection((HOST, house.port), timeout=10) as connection:
+        for _ in range(2):
+            connection.sendall(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\n")
+            assert connection.recv(10_000).startswith(b"HTTP/1.1 413")
+            connection.sendall(bytes(5_000_000))
+
+
 def test_a_body_is_not_read_for_nobody(house: House) -> None:
     response, body = house.ask("POST", "/nope", bytes(100_000))
     assert (response.status, orjson.loads(body)["OrthancStatus"]) == (404, 17)

@@ -254,7 +254,8 @@ class Application:
         except Disconnected:
             return False
         except TooLarge:
-            await self._send_small(send, request, Response(413, (_CLOSE,)))
+            is_drained = "transfer-encoding" not in request.headers
+            await self._send_small(send, request, Response(413, () if is_drained else (_CLOSE,)))
             return False
         except TimedOut:
             await self._send_small(send, request, Response(408, (_CLOSE,)))
@@ -289,7 +290,7 @@ class Application:
         headers = [*response.headers, *self.standing_headers]
         if response.status != NO_CONTENT:  # RFC 9110 8.6.
             headers.append((b"content-length", b"%d" % len(body)))
-        if response.status in (401, 403, 404, 405) and _declared_length(request) > DRAINED_BYTES:
+        if response.status in (401, 403, 404, 405, 413) and _declared_length(request) > DRAINED_BYTES:
             headers.append(_CLOSE)
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
