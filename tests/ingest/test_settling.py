@@ -64,6 +64,23 @@ def test_the_thread_drops_notes_and_deletes_files(tmp_path: Path) -> None:
     bench.close()
 
 
+def test_files_are_deleted_in_a_quiet_moment(tmp_path: Path) -> None:
+    """Who deleted something often sends something next, which should not wait for the disk."""
+    bench = open_bench(tmp_path)
+    settling = Settling(bench.archive, quiet_seconds=0.3)
+    settling.start()
+    bench.receive(make_file())
+    (key,) = bench.area.keys()
+    instance = identifiers().public_id(Level.INSTANCE)
+    bench.database.write(lambda tx: delete(tx, Level.INSTANCE, instance, "20260101T000000"))
+    began = time.monotonic()
+    settling.files_were_deleted()
+    until(lambda: key not in set(bench.area.keys()))
+    assert time.monotonic() - began >= 0.3
+    settling.stop()
+    bench.close()
+
+
 def test_an_index_that_cannot_be_synchronised_costs_no_note(tmp_path: Path) -> None:
     bench = open_bench(tmp_path)
     bench.receive(make_file())

@@ -91,6 +91,7 @@ class Settling:
     def files_were_deleted(self) -> None:
         """The table of deleted files has new rows."""
         self._has_deleted = True
+        self._last_activity = time.monotonic()  # Who deletes often sends something next.
         self._wake.set()
 
     def has_any(self, keys: Collection[FileKey]) -> bool:
