@@ -163,8 +163,8 @@ class Database(Protocol):
         ...
 
     @property
-    def forgotten(self) -> int:
-        """A number that is another one once this server may have deleted rows, or changed what they are found by."""
+    def forgotten(self) -> int | None:
+        """A number that is another one once rows may have been deleted; None if other servers may delete some too."""
         ...
 
     def read(self) -> AbstractContextManager[Transaction]:

@@ -61,14 +61,11 @@ class PostgresDatabase:
                 raise translated(error) from error
             raise
         self._writes = SharedWrites(self._writer)
-        self._forgotten = 0
         self._pool = Pool(lambda: Session(options), options.connections)
 
     @property
-    def forgotten(self) -> int:
-        """See `Database.forgotten`: other servers delete too, so nobody should rely on it."""
-        self._forgotten += 1
-        return self._forgotten
+    def forgotten(self) -> None:
+        """See `Database.forgotten`: other servers delete too."""
 
     @contextlib.contextmanager
     def read(self) -> Iterator[PostgresTransaction]:

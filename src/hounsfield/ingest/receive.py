@@ -128,9 +128,10 @@ def _look_up(
 ) -> tuple[bool, bool, NewHeader | None]:
     """Whether the index has the series and the instance, or will have them, and the header for it."""
     series, public_id = public_ids[Level.SERIES], public_ids[Level.INSTANCE]
-    intake.young.check(intake.archive.database.forgotten)
-    if is_later and intake.young.is_new(series, public_id):
-        return True, False, intake.headers.pack(head, series)
+    if is_later:
+        intake.young.check(intake.archive.database.forgotten)
+        if intake.young.is_new(series, public_id):
+            return True, False, intake.headers.pack(head, series)
     with intake.archive.database.peek(may_lag=is_later) as tx:
         has_series, has_instance = are_known(tx, series, public_id)
         header = intake.headers.pack(head, series, tx if has_series else None)

@@ -24,7 +24,8 @@ class YoungSeries:
 
     def __init__(self) -> None:
         self._series: dict[str, _Series] = {}
-        self._count = self._forgotten = 0
+        self._count = 0
+        self._forgotten: int | None = 0
         self._lock = threading.Lock()
 
     def begin(self, series: str) -> None:
@@ -61,7 +62,7 @@ class YoungSeries:
         if found is not None:
             found.is_queued = True
 
-    def check(self, forgotten: int) -> None:
+    def check(self, forgotten: int | None) -> None:
         """Forget everything if `Database.forgotten` is not what it was: a series may have been deleted."""
         if forgotten != self._forgotten:
             self._forget()

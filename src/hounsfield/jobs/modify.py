@@ -170,9 +170,8 @@ def run_modification(workshop: Workshop, run: JobRun) -> Iterator[None]:
             yield from rewrite_all(run, workshop, task.instances, one)
             yield from replace_originals(run, workshop, staged, complete)
             break
-        except (
-            OriginalsChanged
-        ):  # Another job was faster, or a sender: what they made is changed in its turn.
+        except OriginalsChanged:
+            # Another job was faster, or a sender: what they made is changed in its turn.
             attempts += 1
             if attempts == _ATTEMPTS:
                 raise
